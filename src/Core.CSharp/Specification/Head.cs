@@ -1,0 +1,45 @@
+using System.Text.Json.Serialization;
+
+namespace LocalAttention.Core.Specification;
+
+/// <summary>What turns the last map into logits. Closed: average pooling or QnA pooling.</summary>
+/// <param name="Classes">Logits; 0: the pooled features themselves.</param>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(AveragePoolHead), "averagePool")]
+[JsonDerivedType(typeof(QnAPoolHead), "qnaPool")]
+public abstract record Head(int Classes)
+{
+    /// <summary>The same head for another number of classes.</summary>
+    public Head WithClasses(int classes) => this with { Classes = classes };
+}
+
+/// <summary>A norm, the mean of all tokens, a linear layer: <c>gap</c> in QnA-ViT, and Swin's.</summary>
+/// <param name="Classes">Logits; 0: the pooled features themselves.</param>
+public sealed record AveragePoolHead(int Classes) : Head(Classes);
+
+/// <summary>
+/// A norm, one QnA window over the whole map, a linear layer: <c>qnav1</c>, and with the skip path <c>qnav2</c> in
+/// QnA-ViT. Its window is the last map at the architecture's resolution, which must be square.
+/// </summary>
+/// <param name="Classes">Logits; 0: the pooled features themselves.</param>
+/// <param name="Heads">Heads; they divide the channels of the last map.</param>
+public sealed record QnAPoolHead(int Classes, int Heads) : Head(Classes)
+{
+    /// <summary>Learned queries.</summary>
+    public int Queries { get; init; } = 2;
+
+    /// <summary>Whether the mean of all tokens is added to the pooled token (<c>qnav2</c>).</summary>
+    public bool Skip { get; init; } = true;
+
+    /// <summary>The attention that pools; its window is the map, whatever is written here.</summary>
+    public QnAAttention Attention => new(1, Heads) { Queries = Queries };
+
+    /// <summary>A copy in which the given properties are replaced.</summary>
+    public QnAPoolHead With(int? classes = null, int? heads = null, int? queries = null, bool? skip = null) => this with
+    {
+        Classes = classes ?? Classes,
+        Heads = heads ?? Heads,
+        Queries = queries ?? Queries,
+        Skip = skip ?? Skip,
+    };
+}
