@@ -1,0 +1,59 @@
+namespace LocalAttention.Dsl
+
+open System.Diagnostics
+open LocalAttention.Core.Specification
+
+/// The closed hierarchies of the specification as complete patterns. Only this file knows them from outside: a new case
+/// is added here once, and the compiler then points at every match that must know it.
+[<AutoOpen>]
+module Patterns =
+    let private unknown (value: obj) =
+        raise (UnreachableException $"{value.GetType().Name} is not in Patterns.fs.")
+
+    /// <summary>The kind of an attention, with its record.</summary>
+    /// <example><code lang="fsharp">
+    /// let windowOf (attention: Attention) =
+    ///     match attention with
+    ///     | QnA qna -> Some qna.Window
+    ///     | Slide slide -> Some slide.Window
+    ///     | Window window -> Some window.Window
+    ///     | Global _ -> None
+    /// </code></example>
+    let (|QnA|Slide|Window|Global|) (attention: Attention) =
+        match attention with
+        | :? QnAAttention as qna -> QnA qna
+        | :? SlideAttention as slide -> Slide slide
+        | :? WindowAttention as window -> Window window
+        | :? GlobalAttention as everywhere -> Global everywhere
+        | other -> unknown other
+
+    /// What queries' norms are: as they are, one (whether it is held constant in the gradient), or limited.
+    let (|Free|Unit|Largest|) (norm: QueryNorm) =
+        match norm with
+        | :? FreeNorm -> Free
+        | :? UnitNorm as one -> Unit one.StopGradient
+        | :? LargestNorm as largest -> Largest largest.Limit
+        | other -> unknown other
+
+    /// The kind of a transition, with its record.
+    let (|Merging|Strided|QnADown|QnAUp|) (transition: Transition) =
+        match transition with
+        | :? PatchMerging as merging -> Merging merging
+        | :? StridedConvolution as convolution -> Strided convolution
+        | :? QnADownsampling as down -> QnADown down
+        | :? QnAUpsampling as up -> QnAUp up
+        | other -> unknown other
+
+    /// The kind of a stem, with its record.
+    let (|Patches|Convolutions|) (stem: Stem) =
+        match stem with
+        | :? PatchStem as patches -> Patches patches
+        | :? ConvolutionStem as convolutions -> Convolutions convolutions
+        | other -> unknown other
+
+    /// The kind of a head, with its record.
+    let (|AveragePool|QnAPool|) (head: Head) =
+        match head with
+        | :? AveragePoolHead as average -> AveragePool average
+        | :? QnAPoolHead as pool -> QnAPool pool
+        | other -> unknown other
