@@ -1,0 +1,198 @@
+/// Attentions of every kind and mode, small and valid on a given map; and how they get simpler.
+module LocalAttention.Core.Tests.Attentions
+
+open System
+open FsCheck
+open FsCheck.FSharp
+open LocalAttention.Core.Specification
+open LocalAttention.Core.Tests.Picking
+
+let private scales = Enum.GetValues<AttentionScale>() |> List.ofArray
+let private positions = Enum.GetValues<PositionBias>() |> List.ofArray
+let private paddings = Enum.GetValues<EdgePadding>() |> List.ofArray
+
+let private norms: QueryNorm list =
+    [ QueryNorm.Unit
+      QueryNorm.Free
+      UnitNorm(StopGradient = true)
+      LargestNorm 0.5
+      LargestNorm 2.0 ]
+
+/// QnA whose output has the given channels.
+let qna channels : Gen<QnAAttention> =
+    gen {
+        let! width = usually (Nullable()) [ Nullable 4; Nullable 6 ]
+        let! heads = Gen.elements (divisors (width.GetValueOrDefault channels))
+        let! queries = usually 2 [ 1; 3 ]
+        let! scale = Gen.elements scales
+        let even = queries * heads % 2 = 0
+        let! window = Gen.elements [ 1; 3; 3; 5; 7 ]
+        let! position = Gen.elements positions
+        let! scalePositionBias = flag false
+        let! norm = Gen.elements norms
+        let! bias = flag false
+
+        return
+            QnAAttention(
+                window,
+                heads,
+                Queries = (if scale = AttentionScale.PositiveNegative && not even then 2 else queries),
+                Width = width,
+                Scale = scale,
+                Position = position,
+                ScalePositionBias = scalePositionBias,
+                Norm = norm,
+                Bias = bias
+            )
+    }
+
+/// Slide Attention whose window every padding can serve on the map.
+let slide (map: MapShape) : Gen<SlideAttention> =
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+        let! padding = Gen.elements paddings
+
+        let widest =
+            match padding with
+            | EdgePadding.Reflect -> map.Size.Shorter - 1
+            | EdgePadding.Circular -> map.Size.Shorter
+            | _ -> 3
+
+        let! window = Gen.elements [ for radius in 0 .. min 2 widest -> 2 * radius + 1 ]
+        let! deformed = flag true
+        let! qkvBias = flag true
+        let! scale = usually (Nullable()) [ Nullable 0.25; Nullable 2.0 ]
+
+        return
+            SlideAttention(
+                window,
+                heads,
+                Padding = padding,
+                Deformed = deformed,
+                QkvBias = qkvBias,
+                Scale = scale
+            )
+    }
+
+/// Window attention; with `exact`, of windows that divide the map or hold it.
+let window exact (map: MapShape) : Gen<WindowAttention> =
+    let divides side length = length <= side || length % side = 0
+
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+
+        let! side =
+            [ 1..8 ] @ [ max map.Size.Height map.Size.Width ]
+            |> List.filter (fun side ->
+                not exact || (divides side map.Size.Height && divides side map.Size.Width))
+            |> Gen.elements
+
+        let! shifted = Gen.elements [ true; false ]
+        let! order = Gen.elements [ QkvOrder.QkvMajor; QkvOrder.HeadMajor ]
+        let! qkvBias = flag true
+        let! projectionBias = flag true
+        let! positionBias = flag true
+
+        return
+            WindowAttention(
+                side,
+                heads,
+                Shifted = shifted,
+                Order = order,
+                QkvBias = qkvBias,
+                ProjectionBias = projectionBias,
+                PositionBias = positionBias
+            )
+    }
+
+/// Attention of all tokens to all.
+let everywhere (map: MapShape) : Gen<GlobalAttention> =
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+        let! order = Gen.elements [ QkvOrder.QkvMajor; QkvOrder.HeadMajor ]
+        let! qkvBias = flag true
+        let! projectionBias = flag true
+        return GlobalAttention(heads, Order = order, QkvBias = qkvBias, ProjectionBias = projectionBias)
+    }
+
+/// Any kind, valid on the map.
+let any exact (map: MapShape) : Gen<Attention> =
+    let upcasted (generator: Gen<'kind> when 'kind :> Attention) =
+        generator |> Gen.map (fun attention -> attention :> Attention)
+
+    Gen.frequency
+        [ 3, upcasted (qna map.Channels)
+          3, upcasted (slide map)
+          3, upcasted (window exact map)
+          1, upcasted (everywhere map) ]
+
+/// Windows nearer to 1, odd ones among them.
+let private sides window =
+    (towards 1 window @ [ (if window > 2 then window - 2 else window) ])
+    |> List.distinct
+    |> otherThan window
+
+/// Simpler QnA: default modes, smaller window, one head, one query.
+let simplerQnA (qna: QnAAttention) : QnAAttention list =
+    [ QnAAttention(qna.Window, qna.Heads)
+      for side in sides qna.Window do
+          qna.With(window = side)
+      for heads in towards 1 qna.Heads do
+          qna.With(heads = heads)
+      for queries in towards 2 qna.Queries do
+          qna.With(queries = queries)
+      qna.With(scale = AttentionScale.Normal)
+      qna.With(position = PositionBias.Relative)
+      qna.With(scalePositionBias = false)
+      qna.With(norm = QueryNorm.Unit)
+      qna.With(bias = false) ]
+    |> otherThan qna
+
+/// Simpler Slide Attention: zero padding, smaller window, one head, default flags.
+let simplerSlide (slide: SlideAttention) : SlideAttention list =
+    [ SlideAttention(slide.Window, slide.Heads)
+      for side in sides slide.Window do
+          slide.With(window = side)
+      for heads in towards 1 slide.Heads do
+          slide.With(heads = heads)
+      slide.With(padding = EdgePadding.Zeros)
+      slide.With(deformed = true)
+      slide.With(qkvBias = true) ]
+    |> otherThan slide
+
+/// Simpler window attention: smaller, not shifted, one head, default flags.
+let simplerWindow (window: WindowAttention) : WindowAttention list =
+    [ WindowAttention(window.Window, window.Heads)
+      for side in towards 1 window.Window do
+          window.With(window = side)
+      for heads in towards 1 window.Heads do
+          window.With(heads = heads)
+      window.With(shifted = false)
+      window.With(order = QkvOrder.QkvMajor)
+      window.With(qkvBias = true)
+      window.With(projectionBias = true)
+      window.With(positionBias = true) ]
+    |> otherThan window
+
+/// Simpler attention of all tokens: one head, default flags.
+let simplerEverywhere (everywhere: GlobalAttention) : GlobalAttention list =
+    [ for heads in towards 1 everywhere.Heads do
+          everywhere.With(heads = heads)
+      everywhere.With(order = QkvOrder.QkvMajor)
+      everywhere.With(qkvBias = true)
+      everywhere.With(projectionBias = true) ]
+    |> otherThan everywhere
+
+/// Simpler attention: the simplest kind, which is that of all tokens to all, then the same kind with simpler parts.
+let simpler (attention: Attention) : Attention list =
+    let sameKind: Attention list =
+        match attention with
+        | :? QnAAttention as qna -> [ for simpler in simplerQnA qna -> simpler ]
+        | :? SlideAttention as slide -> [ for simpler in simplerSlide slide -> simpler ]
+        | :? WindowAttention as window -> [ for simpler in simplerWindow window -> simpler ]
+        | :? GlobalAttention as everywhere -> [ for simpler in simplerEverywhere everywhere -> simpler ]
+        | unknown -> failwith $"no simpler {unknown.GetType()} is known"
+
+    match attention with
+    | :? GlobalAttention -> sameKind
+    | _ -> GlobalAttention 1 :: GlobalAttention attention.Heads :: sameKind

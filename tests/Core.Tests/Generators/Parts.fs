@@ -1,0 +1,249 @@
+/// Stems, transitions, heads and conventions, small and valid where they stand; and how they get simpler.
+module LocalAttention.Core.Tests.Parts
+
+open System
+open FsCheck
+open FsCheck.FSharp
+open LocalAttention.Core.Specification
+open LocalAttention.Core.Tests.Picking
+
+/// No map of a generated architecture has a longer side.
+let longestSide = 12
+
+/// Channels that have some divisors and cost nothing.
+let channels = Gen.elements [ 4; 6; 8; 12; 16 ]
+
+let private mlpRatio = usually 2.0 [ 0.5; 1.5; 4.0 ]
+let private layerScale = usually (Nullable()) [ Nullable 0.1; Nullable 1e-5 ]
+
+/// A stem of patches or of convolutions.
+let stem: Gen<Stem> =
+    let patches =
+        gen {
+            let! patch = Gen.choose (1, 4)
+            let! channels = channels
+            let! bias = flag true
+            let! norm = flag true
+            return PatchStem(patch, channels, Bias = bias, Norm = norm) :> Stem
+        }
+
+    let convolution =
+        Gen.map3
+            (fun kernel stride channels -> Convolution(kernel, stride, channels))
+            (Gen.elements [ 1; 3; 5 ])
+            (Gen.choose (1, 2))
+            channels
+
+    let convolutions =
+        gen {
+            let! count = Gen.choose (1, 2)
+            let! convolutions = Gen.listOfLength count convolution
+            return ConvolutionStem(ValueList.From convolutions) :> Stem
+        }
+
+    Gen.frequency [ 2, patches; 1, convolutions ]
+
+/// A transition for the map, the channels behind it never above 16; with `exact`, one that divides the map.
+let transition exact (map: MapShape) : Gen<Transition> =
+    let explicitly byRule =
+        gen {
+            let! chosen = channels
+            let! byRuleOnly = Gen.elements [ true; false ]
+            return if byRuleOnly && byRule <= 16 then Nullable() else Nullable chosen
+        }
+
+    let behind byRule (chosen: Nullable<int>) = chosen.GetValueOrDefault byRule
+    let doubled = 2 * map.Channels
+
+    let merging =
+        gen {
+            let! chosen = explicitly doubled
+            return PatchMerging(Channels = chosen) :> Transition
+        }
+
+    let convolution =
+        gen {
+            let! chosen = explicitly doubled
+            let! kernel = Gen.elements [ 1; 3; 5 ]
+            let! stride = usually 2 [ 1; 3 ]
+            return StridedConvolution(Channels = chosen, Kernel = kernel, Stride = stride) :> Transition
+        }
+
+    let downsampling =
+        gen {
+            let! chosen = explicitly doubled
+            let! qna = Attentions.qna (behind doubled chosen)
+            let! stride = usually 2 [ 1; 3 ]
+            let! skip = Gen.elements [ SkipPath.Convolution; SkipPath.AveragePool ]
+            let! mlpRatio = mlpRatio
+            let! layerScale = layerScale
+
+            return
+                QnADownsampling(
+                    qna,
+                    Channels = chosen,
+                    Stride = stride,
+                    Skip = skip,
+                    MlpRatio = mlpRatio,
+                    LayerScale = layerScale
+                )
+                :> Transition
+        }
+
+    let upsampling =
+        gen {
+            let halved = max 1 (map.Channels / 2)
+            let! chosen = explicitly halved
+            let! qna = Attentions.qna (behind halved chosen)
+            let! factor = Gen.choose (1, 2)
+            let! mlpRatio = mlpRatio |> Gen.map (max (1.0 / float (behind halved chosen)))
+            let! layerScale = layerScale
+
+            return
+                QnAUpsampling(
+                    qna,
+                    Channels = chosen,
+                    Factor = factor,
+                    MlpRatio = mlpRatio,
+                    LayerScale = layerScale
+                )
+                :> Transition
+        }
+
+    Gen.frequency
+        [ if not exact || map.Size.IsMultipleOf 2 then
+              2, merging
+          2, convolution
+          2, downsampling
+          if 2 * max map.Size.Height map.Size.Width <= longestSide then
+              1, upsampling ]
+
+/// A block with the attention, its MLP of at least one hidden channel.
+let block channels attention : Gen<Block> =
+    gen {
+        let! mlpRatio = mlpRatio |> Gen.map (max (1.0 / float channels))
+        let! layerScale = layerScale
+        return Block(attention, MlpRatio = mlpRatio, LayerScale = layerScale)
+    }
+
+/// A head for the last map; one that pools by QnA only where the map is square.
+let head (map: MapShape) : Gen<Head> =
+    gen {
+        let! classes = Gen.elements [ 5; 3; 1; 0 ]
+        let! heads = Gen.elements (divisors map.Channels)
+        let! queries = Gen.choose (1, 3)
+        let! skip = flag true
+        let! pools = Gen.elements [ true; false ]
+
+        return
+            if pools && map.Size.IsSquare then
+                QnAPoolHead(classes, heads, Queries = queries, Skip = skip) :> Head
+            else
+                AveragePoolHead classes
+    }
+
+/// Conventions of any mixture.
+let conventions: Gen<Conventions> =
+    gen {
+        let! epsilon = Gen.elements [ 1e-5; 1e-6 ]
+        let! activation = Gen.elements (Enum.GetValues<Activation>() |> List.ofArray)
+        let! initialization = Gen.elements (Enum.GetValues<Initialization>() |> List.ofArray)
+        let! naming = Gen.elements (Enum.GetValues<ParameterNaming>() |> List.ofArray)
+
+        return
+            Conventions(
+                NormEpsilon = epsilon,
+                Activation = activation,
+                Initialization = initialization,
+                Naming = naming
+            )
+    }
+
+let private simplerConvolution (convolution: Convolution) =
+    [ for kernel in towards 1 convolution.Kernel do
+          Convolution(kernel, convolution.Stride, convolution.Channels)
+      for stride in towards 1 convolution.Stride do
+          Convolution(convolution.Kernel, stride, convolution.Channels)
+      for channels in towards 1 convolution.Channels do
+          Convolution(convolution.Kernel, convolution.Stride, channels) ]
+
+/// A stem of patches instead of convolutions, then a smaller one with default flags.
+let simplerStem (stem: Stem) : Stem list =
+    match stem with
+    | :? PatchStem as patches ->
+        [ for side in towards 1 patches.PatchSize do
+              patches.With(patchSize = side)
+          for channels in towards 1 patches.Channels do
+              patches.With(channels = channels)
+          patches.With(bias = true)
+          patches.With(norm = true) ]
+        |> otherThan patches
+        |> List.map (fun simpler -> simpler :> Stem)
+    | :? ConvolutionStem as stem ->
+        [ PatchStem(1, stem.OutputChannels)
+          for convolutions in simplerList simplerConvolution (List.ofSeq stem.Convolutions) do
+              ConvolutionStem(ValueList.From convolutions) ]
+    | unknown -> failwith $"no simpler {unknown.GetType()} is known"
+
+/// The simplest kind, which is patch merging, then the same kind with simpler parts.
+let simplerTransition (transition: Transition) : Transition list =
+    let parts: Transition list =
+        match transition with
+        | :? PatchMerging -> [ PatchMerging() ]
+        | :? StridedConvolution as convolution ->
+            [ PatchMerging(Channels = convolution.Channels)
+              StridedConvolution()
+              for kernel in towards 1 convolution.Kernel do
+                  StridedConvolution(
+                      Channels = convolution.Channels,
+                      Stride = convolution.Stride,
+                      Kernel = kernel
+                  )
+              for stride in towards 1 convolution.Stride do
+                  StridedConvolution(
+                      Channels = convolution.Channels,
+                      Kernel = convolution.Kernel,
+                      Stride = stride
+                  ) ]
+        | :? QnADownsampling as down ->
+            [ PatchMerging(Channels = down.Channels)
+              QnADownsampling(down.Attention)
+              QnADownsampling(down.Attention, Channels = down.Channels)
+              QnADownsampling(down.Attention, Channels = down.Channels, Stride = down.Stride)
+              for qna in Attentions.simplerQnA down.Attention do
+                  QnADownsampling(
+                      qna,
+                      Channels = down.Channels,
+                      Stride = down.Stride,
+                      Skip = down.Skip,
+                      MlpRatio = down.MlpRatio,
+                      LayerScale = down.LayerScale
+                  ) ]
+        | :? QnAUpsampling as up ->
+            [ PatchMerging(Channels = up.Channels)
+              QnAUpsampling(up.Attention)
+              QnAUpsampling(up.Attention, Channels = up.Channels, Factor = up.Factor)
+              for qna in Attentions.simplerQnA up.Attention do
+                  QnAUpsampling(
+                      qna,
+                      Channels = up.Channels,
+                      Factor = up.Factor,
+                      MlpRatio = up.MlpRatio,
+                      LayerScale = up.LayerScale
+                  ) ]
+        | unknown -> failwith $"no simpler {unknown.GetType()} is known"
+
+    otherThan transition parts
+
+/// Average pooling, then fewer classes, heads and queries.
+let simplerHead (head: Head) : Head list =
+    [ for classes in towards 1 head.Classes do
+          head.WithClasses classes
+      match head with
+      | :? QnAPoolHead as pool ->
+          AveragePoolHead pool.Classes
+          pool.With(heads = 1)
+          pool.With(queries = 1)
+          pool.With(skip = true)
+      | _ -> () ]
+    |> otherThan head
