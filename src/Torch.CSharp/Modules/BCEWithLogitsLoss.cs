@@ -1,0 +1,19 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace TorchSharp.Modules;
+
+/// <summary>Cross entropy of two classes, of logits.</summary>
+public sealed class BCEWithLogitsLoss : WeightedLoss<Tensor, Tensor, Tensor>
+{
+    public BCEWithLogitsLoss(Tensor? weight = null, Reduction reduction = Reduction.Mean, Tensor? pos_weights = null) : base(weight, reduction)
+    {
+        this.pos_weights = pos_weights;
+    }
+
+    /// <summary>What positive examples weigh, or null.</summary>
+    public Tensor? pos_weights { get; }
+
+    public override Tensor forward(Tensor input, Tensor target)
+        => functional.binary_cross_entropy_with_logits(input, target, weight, reduction, pos_weights);
+}

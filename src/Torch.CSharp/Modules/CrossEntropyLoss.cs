@@ -1,0 +1,23 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace TorchSharp.Modules;
+
+/// <summary>-log softmax(input)[target], or the same against class probabilities.</summary>
+public sealed class CrossEntropyLoss : WeightedLoss<Tensor, Tensor, Tensor>
+{
+    public CrossEntropyLoss(Tensor? weight = null, long? ignore_index = null, Reduction reduction = Reduction.Mean, double label_smoothing = 0.0) : base(weight, reduction)
+    {
+        this.ignore_index = ignore_index;
+        this.label_smoothing = label_smoothing;
+    }
+
+    /// <summary>The class that costs nothing; null is -100.</summary>
+    public long? ignore_index { get; }
+
+    /// <summary>The share of the target that is spread over all classes.</summary>
+    public double label_smoothing { get; }
+
+    public override Tensor forward(Tensor input, Tensor target)
+        => functional.cross_entropy(input, target, weight, ignore_index ?? -100, reduction, label_smoothing);
+}

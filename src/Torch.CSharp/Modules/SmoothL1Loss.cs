@@ -1,0 +1,18 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace TorchSharp.Modules;
+
+/// <summary>The square below beta, the absolute value above.</summary>
+public sealed class SmoothL1Loss : Loss<Tensor, Tensor, Tensor>
+{
+    public SmoothL1Loss(Reduction reduction = Reduction.Mean, double beta = 1.0) : base(reduction)
+    {
+        this.beta = beta;
+    }
+
+    public double beta { get; }
+
+    public override Tensor forward(Tensor input, Tensor target)
+        => functional.smooth_l1_loss(input, target, reduction, beta);
+}
