@@ -1,0 +1,18 @@
+using LocalAttention.Core.Specification;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Layers;
+
+/// <summary>The activations by name.</summary>
+internal static class Activations
+{
+    /// <summary>Applies an activation to every element.</summary>
+    public static Tensor Apply(Tensor input, Activation activation) => activation switch
+    {
+        Activation.Gelu => nn.functional.gelu(input),
+        Activation.GeluTanh => nn.functional.gelu(input, GELU.Approximate.tanh),
+        Activation.Relu => nn.functional.relu(input),
+        _ => throw new ArgumentException($"'{activation}' is no activation; use one of {string.Join(", ", Enum.GetNames<Activation>())}"),
+    };
+}

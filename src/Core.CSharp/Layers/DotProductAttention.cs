@@ -1,0 +1,36 @@
+using LocalAttention.Core.Specification;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Layers;
+
+/// <summary>Multi-head attention of a sequence's tokens to each other: <c>softmax(q·kᵀ/√d + bias) · v</c>.</summary>
+internal static class DotProductAttention
+{
+    /// <summary>Attends inside each sequence.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[N, L, 3C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="order">How the <c>3C</c> channels are laid out.</param>
+    /// <param name="bias">
+    /// Added to the logits: <c>[h, L, L]</c> for all sequences, <c>[w, h, L, L]</c> for each of <c>w</c> sequences that
+    /// repeat, or none.
+    /// </param>
+    /// <returns><c>[N, L, C]</c>.</returns>
+    public static Tensor Attend(Tensor projected, int heads, QkvOrder order, Tensor? bias)
+    {
+        var (sequences, length, channels) = (projected.size(0), projected.size(1), projected.size(2) / 3);
+        var width = channels / heads;
+        var parts = order == QkvOrder.HeadMajor
+            ? projected.view(sequences, length, heads, 3, width).permute(3, 0, 2, 1, 4).unbind(0)
+            : projected.view(sequences, length, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0);
+        var logits = (parts[0] / Math.Sqrt(width)).matmul(parts[1].transpose(2, 3));
+        if (bias is { ndim: 3 })
+        {
+            logits = logits + bias;
+        }
+        else if (bias is not null)
+        {
+            logits = (logits.view(sequences / bias.size(0), bias.size(0), heads, length, length) + bias).view_as(logits);
+        }
+        return logits.softmax(-1).matmul(parts[2]).transpose(1, 2).reshape(sequences, length, channels);
+    }
+}

@@ -1,0 +1,218 @@
+using LocalAttention.Core.Specification;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Layers;
+
+/// <summary>
+/// Query-and-attend (CVPR 2022, arXiv 2112.11435, section 4): learned queries shared by all windows.
+/// <code>
+/// q̂ = normalise(Q) / √d          [Nq, h, d]
+/// S = x · (Wk q̂)                 [B, H, W, Nq·h], without ever forming keys
+/// V = x Wv                       [B, H, W, h·d]
+/// y = Σ_queries windowed softmax(S + P) · A applied to V
+/// output = y Wo
+/// </code>
+/// Maps <c>[B, H, W, C_in]</c> to <c>[B, H', W', C_out]</c>: <c>H' = ⌈H / stride⌉</c>, one row for a window over the
+/// whole map, <c>H·u</c> when upsampling.
+/// </summary>
+/// <remarks>
+/// Parameters have the official Flax names and shapes, except that the projections are PyTorch's: <c>query</c>,
+/// <c>Wk</c>, <c>Wk_b</c>, <c>to_v</c>, <c>to_out</c>, <c>attn_scale_weights</c> or <c>attn_scale_pos</c>,
+/// <c>rpe_bias</c> or <c>absolute_pos_embedding</c>. When upsampling by <c>u</c> there are <c>u²</c> sets of queries,
+/// each with its own bias and scale; the set <c>a·u + b</c> makes the token in row <c>a</c> and column <c>b</c> of the
+/// square that a token becomes, as in pixel shuffle.
+/// </remarks>
+public sealed class QnALayer : nn.Module<Tensor, Tensor>
+{
+    private readonly QnAAttention _attention;
+    private readonly WindowGrid _windows;
+    private readonly int _inputChannels;
+    private readonly int _width;
+    private readonly int _upsampling;
+    private readonly string _place;
+
+    private readonly Parameter query;
+    private readonly Parameter Wk;
+    private readonly Parameter? Wk_b;
+    private readonly Linear to_v;
+    private readonly Linear to_out;
+    private readonly Parameter? attn_scale_weights;
+    private readonly Parameter? attn_scale_pos;
+    private readonly Parameter? absolute_pos_embedding;
+
+    // A table, or a learned map of the queries: the official code gives both this name, and a module's names are its fields'.
+    private readonly object? rpe_bias;
+
+    /// <summary>A layer with freshly initialised parameters: float32, on the CPU.</summary>
+    /// <param name="attention">What the layer does. Its window is odd unless <paramref name="pooling"/>.</param>
+    /// <param name="inputChannels">Channels of the map that enters.</param>
+    /// <param name="outputChannels">Channels of the map that leaves; none: as many as enter.</param>
+    /// <param name="stride">Step between queries.</param>
+    /// <param name="upsampling">How many times larger each side becomes; only with a stride of 1.</param>
+    /// <param name="pooling">Whether windows stay inside the map, without padding: a window over the whole map pools it.</param>
+    /// <param name="conventions">How weights start; none: as the official QnA code does.</param>
+    /// <param name="place">Where the layer stands, as messages name it.</param>
+    /// <exception cref="ArgumentException">Widths, heads, window, stride or factor do not fit together.</exception>
+    public QnALayer(
+        QnAAttention attention,
+        int inputChannels,
+        int? outputChannels = null,
+        int stride = 1,
+        int upsampling = 1,
+        bool pooling = false,
+        Conventions? conventions = null,
+        string place = "qna")
+        : base(nameof(QnALayer))
+    {
+        ArgumentNullException.ThrowIfNull(attention);
+        var output = outputChannels ?? inputChannels;
+        _attention = attention;
+        _inputChannels = inputChannels;
+        _width = attention.Width ?? output;
+        _upsampling = upsampling;
+        _place = place;
+        _windows = new WindowGrid(attention.Window, stride, pooling ? 0 : (attention.Window - 1) / 2);
+        RequireConsistent(pooling);
+
+        var initialization = (conventions ?? Conventions.Flax).Initialization;
+        var queries = (long)Sets * attention.Queries;
+        query = nn.Parameter(empty(queries, _width));
+        WeightInitialization.CutNormal(query, Math.Sqrt(1.0 / HeadWidth));
+        Wk = nn.Parameter(empty(inputChannels, _width));
+        WeightInitialization.Weight(Wk, inputChannels, initialization);
+        Wk_b = attention.Bias ? nn.Parameter(zeros(attention.Heads, HeadWidth)) : null;
+        to_v = WeightInitialization.Linear(inputChannels, _width, attention.Bias, initialization);
+        to_out = WeightInitialization.Linear(_width, output, attention.Bias, initialization);
+
+        var columns = queries * attention.Heads;
+        switch (attention.Scale)
+        {
+            case AttentionScale.Normal:
+                attn_scale_weights = nn.Parameter(randn(1, 1, _windows.Area, columns) * 0.02);
+                break;
+            case AttentionScale.NormalElementwise:
+                attn_scale_weights = nn.Parameter(randn(1, 1, 1, columns) * 0.02);
+                break;
+            case AttentionScale.Ones:
+                attn_scale_pos = nn.Parameter(ones([1, 1, _windows.Area, queries, attention.Heads]));
+                break;
+        }
+        switch (attention.Position)
+        {
+            case PositionBias.Relative:
+                rpe_bias = nn.Parameter(zeros(_windows.Area, columns));
+                break;
+            case PositionBias.Contextual:
+                rpe_bias = new ContextualPositionBias(attention.Heads, HeadWidth, _windows.Area);
+                break;
+            case PositionBias.Absolute:
+                absolute_pos_embedding = nn.Parameter(zeros(_windows.Area, queries, _width));
+                break;
+        }
+        RegisterComponents();
+    }
+
+    private int Sets => _upsampling * _upsampling;
+
+    private int HeadWidth => _width / _attention.Heads;
+
+    /// <summary>Attends.</summary>
+    /// <param name="map"><c>[B, H, W, C_in]</c>.</param>
+    /// <returns><c>[B, H', W', C_out]</c>.</returns>
+    /// <exception cref="ArgumentException">The map has another rank, width, element type or device, or is smaller than a pooling window.</exception>
+    public override Tensor forward(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _inputChannels, Wk, _place);
+        RequireWindow(height, width);
+        using var scope = NewDisposeScope();
+        var queries = NormalisedQueries();
+        var scores = Scores(map, queries);
+        var aggregated = QnAAggregation.Attend(
+            scores, to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
+        return to_out.call(Arrange(aggregated, batch, _windows.CountAlong(height), _windows.CountAlong(width)))
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>q̂: <c>[sets·Nq, h, d]</c>.</summary>
+    private Tensor NormalisedQueries()
+    {
+        var perHead = query.view(-1, _attention.Heads, HeadWidth);
+        return QueryNormalisation.Apply(perHead, _attention.Norm) / Math.Sqrt(HeadWidth);
+    }
+
+    /// <summary>S: the map times one matrix of all queries seen through <c>Wk</c>, <c>[B, H, W, sets·Nq·h]</c>.</summary>
+    private Tensor Scores(Tensor map, Tensor queries)
+    {
+        var keysOfQueries = einsum("qhd,chd->qhc", queries, Wk.view(_inputChannels, _attention.Heads, HeadWidth));
+        var bias = Wk_b is null ? null : (queries * Wk_b).sum(2).flatten();
+        return nn.functional.linear(map, keysOfQueries.flatten(0, 1), bias);
+    }
+
+    /// <summary>P: <c>[sets·Nq·h, k²]</c>.</summary>
+    private Tensor? PositionTable(Tensor queries)
+    {
+        switch (rpe_bias)
+        {
+            case Parameter table:
+                return (_attention.ScalePositionBias ? table / Math.Sqrt(HeadWidth) : table).transpose(0, 1);
+            case ContextualPositionBias contextual:
+                return contextual.call(queries);
+            default:
+                var embedding = absolute_pos_embedding?.view(_windows.Area, -1, _attention.Heads, HeadWidth);
+                return embedding is null ? null : (queries * embedding).sum(3).flatten(1).transpose(0, 1);
+        }
+    }
+
+    /// <summary>A: <c>[sets·Nq·h, k² or 1]</c>.</summary>
+    private Tensor? ScaleTable(Tensor like)
+    {
+        var perSet = _attention.Queries * _attention.Heads;
+        return _attention.Scale switch
+        {
+            AttentionScale.Normal or AttentionScale.NormalElementwise => attn_scale_weights!.squeeze(0).squeeze(0).transpose(0, 1),
+            AttentionScale.Ones => attn_scale_pos!.view(_windows.Area, -1).transpose(0, 1),
+            AttentionScale.PositiveNegative =>
+                (1 - (2 * arange(perSet, dtype: like.dtype, device: like.device).ge(perSet / 2).to(like.dtype)))
+                    .repeat(Sets).unsqueeze(-1),
+            AttentionScale.Average => full(Sets * perSet, 1, 1.0 / _attention.Queries, dtype: like.dtype, device: like.device),
+            _ => null,
+        };
+    }
+
+    /// <summary>From <c>[B, u², F, L]</c> to tokens <c>[B, H'·u, W'·u, F]</c>.</summary>
+    private Tensor Arrange(Tensor aggregated, long batch, long height, long width) =>
+        _upsampling == 1
+            ? aggregated.view(batch, _width, height, width).permute(0, 2, 3, 1)
+            : aggregated.view(batch, _upsampling, _upsampling, _width, height, width)
+                .permute(0, 4, 1, 5, 2, 3)
+                .reshape(batch, height * _upsampling, width * _upsampling, _width);
+
+    private void RequireConsistent(bool pooling)
+    {
+        if (_attention.Heads < 1 || _width % _attention.Heads != 0)
+        {
+            throw new ArgumentException($"{_place}: {_attention.Heads} heads do not divide a width of {_width}; use a divisor of it");
+        }
+        if (_attention.Window < 1 || (!pooling && _attention.Window % 2 == 0))
+        {
+            throw new ArgumentException($"{_place}: the qna window is {_attention.Window}; use an odd number, such as {_attention.Window + 1}");
+        }
+        if (_upsampling < 1 || _windows.Stride < 1 || (_upsampling > 1 && _windows.Stride > 1))
+        {
+            throw new ArgumentException(
+                $"{_place}: a stride of {_windows.Stride} with upsampling by {_upsampling}; use at least 1 for both, and 1 for one of them");
+        }
+    }
+
+    private void RequireWindow(long height, long width)
+    {
+        var shortest = _attention.Window - (2 * _windows.Padding);
+        if (height < shortest || width < shortest)
+        {
+            throw new ArgumentException(
+                $"{_place}: a pooling window of {_attention.Window}×{_attention.Window} is larger than the map of {height}×{width}; "
+                + "use images of the size that the model was declared for");
+        }
+    }
+}

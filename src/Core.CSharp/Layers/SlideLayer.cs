@@ -1,0 +1,204 @@
+using LocalAttention.Core.Specification;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Layers;
+
+/// <summary>
+/// Slide Attention (CVPR 2023, arXiv 2304.04237, section 3): every query attends to its own <c>k×k</c> window, whose keys
+/// and values two depthwise convolutions bring to it: a fixed one that shifts, and a learned one that deforms the shifts.
+/// <code>
+/// K̃[c,j] = Σ_t W[c,j,t] K[c,p+t] + b[c,j]      W = dep_conv.weight + dep_conv1.weight, b likewise; Ṽ alike
+/// logit[j] = Σ_c scale · q_c · (K̃[c,j] + rpb[n,j])
+/// out_c = Σ_j softmax_j(logit) · Ṽ[c,j]
+/// output = out · Wproj
+/// </code>
+/// Positions outside the map are padded, and take part in the softmax as the official code has it. Maps
+/// <c>[B, H, W, C]</c> to the same shape.
+/// </summary>
+/// <remarks>
+/// Parameters have the official PyTorch names. <c>dep_conv.weight</c> holds the shifts and is never trained;
+/// <c>dep_conv.bias</c> is. While <see cref="IsMerged"/>, the sum of both convolutions is kept beside the parameters
+/// (section 3.4): the parameters stay as they are, so a state dict is the same, and going back restores every bit.
+/// </remarks>
+public sealed class SlideLayer : nn.Module<Tensor, Tensor>
+{
+    private readonly SlideAttention _attention;
+    private readonly int _channels;
+    private readonly string _place;
+    private (Tensor Weight, Tensor Bias)? _merged;
+
+    private readonly Linear qkv;
+    private readonly Linear proj;
+    private readonly Conv2d dep_conv;
+    private readonly Conv2d? dep_conv1;
+    private readonly Parameter relative_position_bias_table;
+
+    /// <summary>A layer with freshly initialised parameters: float32, on the CPU.</summary>
+    /// <param name="attention">What the layer does.</param>
+    /// <param name="channels">Channels of the map.</param>
+    /// <param name="conventions">How weights start; none: as the official Slide code does.</param>
+    /// <param name="place">Where the layer stands, as messages name it.</param>
+    /// <exception cref="ArgumentException">The heads do not divide the channels, or the window is even.</exception>
+    public SlideLayer(SlideAttention attention, int channels, Conventions? conventions = null, string place = "slide")
+        : base(nameof(SlideLayer))
+    {
+        ArgumentNullException.ThrowIfNull(attention);
+        if (attention.Heads < 1 || channels % attention.Heads != 0)
+        {
+            throw new ArgumentException($"{place}: {attention.Heads} heads do not divide {channels} channels; use a divisor of them");
+        }
+        if (attention.Window < 1 || attention.Window % 2 == 0)
+        {
+            throw new ArgumentException($"{place}: the slide window is {attention.Window}; use an odd number, such as {attention.Window + 1}");
+        }
+        _attention = attention;
+        _channels = channels;
+        _place = place;
+        var initialization = (conventions ?? Conventions.PyTorch).Initialization;
+        qkv = WeightInitialization.Linear(channels, 3L * channels, attention.QkvBias, initialization);
+        proj = WeightInitialization.Linear(channels, channels, bias: true, initialization);
+        dep_conv = DepthwiseConvolution();
+        using (no_grad())
+        {
+            dep_conv.weight.copy_(Shifts());
+        }
+        dep_conv.weight.requires_grad = false;
+        dep_conv1 = attention.Deformed ? DepthwiseConvolution() : null;
+        relative_position_bias_table = nn.Parameter(empty([1, attention.Heads, 1, Samples, 1, 1]));
+        nn.init.trunc_normal_(relative_position_bias_table, std: 0.02);
+        RegisterComponents();
+    }
+
+    /// <summary>Whether both convolutions are merged into one.</summary>
+    public bool IsMerged => _merged is not null;
+
+    private int Samples => _attention.Window * _attention.Window;
+
+    private int HeadWidth => _channels / _attention.Heads;
+
+    private int Radius => _attention.Window / 2;
+
+    /// <summary>
+    /// Adds both convolutions up once, for inference: exactly the sum that <see cref="forward"/> otherwise makes each
+    /// time. The merged weights have no gradient and do not follow later changes of the parameters.
+    /// </summary>
+    public void merge_shifts()
+    {
+        unmerge_shifts();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var (weight, bias) = SumOfConvolutions();
+        _merged = (weight.clone().DetachFromDisposeScope(), bias.clone().DetachFromDisposeScope());
+    }
+
+    /// <summary>Forgets the merged weights and goes back to the parameters, which merging has not touched.</summary>
+    public void unmerge_shifts()
+    {
+        _merged?.Weight.Dispose();
+        _merged?.Bias.Dispose();
+        _merged = null;
+    }
+
+    /// <summary>Switches between training and evaluation; training works on the parameters, so it ends a merge.</summary>
+    public override void train(bool train = true)
+    {
+        if (train)
+        {
+            unmerge_shifts();
+        }
+        base.train(train);
+    }
+
+    /// <summary>Attends.</summary>
+    /// <param name="map"><c>[B, H, W, C]</c>.</param>
+    /// <returns><c>[B, H, W, C]</c>.</returns>
+    /// <exception cref="ArgumentException">
+    /// The map has another rank, width, element type or device, or is too small for the padding.
+    /// </exception>
+    public override Tensor forward(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        RequirePadding(height, width);
+        using var scope = NewDisposeScope();
+        var maps = qkv.call(map)
+            .view(batch, height, width, _attention.Heads, 3, HeadWidth)
+            .permute(4, 0, 3, 5, 1, 2)
+            .reshape(3, batch * _attention.Heads, HeadWidth, height, width)
+            .unbind(0);
+        var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
+        var (weight, bias) = CurrentConvolution();
+        var attended = SlideAggregation.Attend(
+            maps[0].flatten(2) * scale, Neighbours(maps[1]), Neighbours(maps[2]), weight, bias,
+            relative_position_bias_table.view(_attention.Heads, Samples));
+        return proj.call(attended.view(batch, _channels, height, width).permute(0, 2, 3, 1)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            unmerge_shifts();
+        }
+        base.Dispose(disposing);
+    }
+
+    private Conv2d DepthwiseConvolution() => nn.Conv2d(
+        HeadWidth, (long)HeadWidth * Samples, _attention.Window, padding: Radius, groups: HeadWidth);
+
+    /// <summary>Sample <c>j</c> of every channel is the neighbour at row <c>j / k</c> and column <c>j % k</c> of the window.</summary>
+    private Tensor Shifts() => eye(Samples).view(Samples, 1, _attention.Window, _attention.Window).repeat(HeadWidth, 1, 1, 1);
+
+    /// <summary>The learned and the fixed convolution as one: <c>[d, k², k²]</c> and <c>[d, k²]</c>.</summary>
+    private (Tensor Weight, Tensor Bias) SumOfConvolutions()
+    {
+        var weight = dep_conv1 is null ? dep_conv.weight : dep_conv.weight + dep_conv1.weight;
+        var bias = dep_conv1 is null ? dep_conv.bias! : dep_conv.bias! + dep_conv1.bias!;
+        return (weight.view(HeadWidth, Samples, Samples), bias.view(HeadWidth, Samples));
+    }
+
+    private (Tensor Weight, Tensor Bias) CurrentConvolution()
+    {
+        if (_merged is { } old && (old.Weight.dtype != dep_conv.weight.dtype || old.Weight.device_type != dep_conv.weight.device_type))
+        {
+            merge_shifts();
+        }
+        return _merged ?? SumOfConvolutions();
+    }
+
+    /// <summary>Every token's window of one map <c>[N, d, H, W]</c>: <c>[N, d, k², L]</c>.</summary>
+    private Tensor Neighbours(Tensor map)
+    {
+        if (_attention.Padding == EdgePadding.Zeros || Radius == 0)
+        {
+            return new WindowGrid(_attention.Window, 1, Radius).Unfold(map);
+        }
+        var mode = _attention.Padding switch
+        {
+            EdgePadding.Circular => PaddingModes.Circular,
+            EdgePadding.Reflect => PaddingModes.Reflect,
+            _ => PaddingModes.Replicate,
+        };
+        var padded = nn.functional.pad(map, (Radius, Radius, Radius, Radius), mode);
+        return new WindowGrid(_attention.Window, 1, 0).Unfold(padded);
+    }
+
+    private void RequirePadding(long height, long width)
+    {
+        var shorter = Math.Min(height, width);
+        var (fits, rule) = _attention.Padding switch
+        {
+            EdgePadding.Reflect => (Radius < shorter, "less than its shorter side"),
+            EdgePadding.Circular => (Radius <= shorter, "at most its shorter side"),
+            _ => (true, ""),
+        };
+        if (!fits)
+        {
+            throw new ArgumentException(
+                $"{_place}: {_attention.Padding} padding of {Radius} for a slide window of {_attention.Window} on a map of "
+                + $"{height}×{width} must be {rule}; use a smaller window, zero or replicate padding, or a larger map");
+        }
+    }
+}

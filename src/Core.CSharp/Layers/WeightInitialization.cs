@@ -1,0 +1,59 @@
+using LocalAttention.Core.Specification;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Layers;
+
+/// <summary>How weights start, as the two official codebases do it.</summary>
+internal static class WeightInitialization
+{
+    /// <summary>The deviation of a normal distribution of deviation 1 after it is cut at ±2.</summary>
+    private const double DeviationOfCutNormal = 0.87962566103423978;
+
+    /// <summary>A linear layer, its weight by the convention, its bias 0.</summary>
+    public static Linear Linear(long inputs, long outputs, bool bias, Initialization initialization)
+    {
+        var layer = nn.Linear(inputs, outputs, hasBias: bias);
+        Weight(layer.weight, inputs, initialization);
+        if (layer.bias is { } offset)
+        {
+            nn.init.zeros_(offset);
+        }
+        return layer;
+    }
+
+    /// <summary>
+    /// A convolution; where the convention is PyTorch's, it starts as every <c>Conv2d</c> does, else as Flax's with bias 0.
+    /// </summary>
+    public static Conv2d Convolution(
+        long inputs, long outputs, long kernel, long stride, long padding, bool bias, Initialization initialization)
+    {
+        var layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias: bias);
+        if (initialization == Initialization.LecunNormal)
+        {
+            Weight(layer.weight, inputs * kernel * kernel, initialization);
+            if (layer.bias is { } offset)
+            {
+                nn.init.zeros_(offset);
+            }
+        }
+        return layer;
+    }
+
+    /// <summary>Fills a weight: truncated normal of 0.02, or variance 1/<paramref name="fanIn"/>.</summary>
+    public static void Weight(Tensor weight, long fanIn, Initialization initialization)
+    {
+        if (initialization == Initialization.LecunNormal)
+        {
+            CutNormal(weight, Math.Sqrt(1.0 / fanIn) / DeviationOfCutNormal);
+        }
+        else
+        {
+            nn.init.trunc_normal_(weight, std: 0.02);
+        }
+    }
+
+    /// <summary>Fills a tensor from a normal distribution of the given deviation, cut at two of them: Flax's truncated normal.</summary>
+    public static void CutNormal(Tensor tensor, double deviation) =>
+        nn.init.trunc_normal_(tensor, std: deviation, a: -2 * deviation, b: 2 * deviation);
+}
