@@ -4,6 +4,6 @@ open Expecto
 
 [<EntryPoint>]
 let main arguments =
-    [ testList "specification" [ Values.tests ] ]
+    [ testList "specification" [ Values.tests; Json.tests; ValidationTexts.tests ] ]
     |> testList "core"
     |> runTestsWithCLIArgs [] arguments

@@ -25,6 +25,9 @@ public static class SpecificationJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
     };
 
+    /// <summary>What stands before the path in the serialiser's messages.</summary>
+    private const string PathMark = " Path: ";
+
     /// <summary>The architecture as indented JSON.</summary>
     public static string Write(Architecture architecture) => JsonSerializer.Serialize(architecture, Options);
 
@@ -39,12 +42,24 @@ public static class SpecificationJson
         }
         catch (Exception exception) when (exception is JsonException or NotSupportedException)
         {
-            var place = exception is JsonException { Path: { } path } ? PlaceOf(path) : "whole text";
+            var place = PathOf(exception) is { } path ? PlaceOf(path) : "whole text";
             throw new SpecificationException(
                 "the JSON specification",
                 [new Problem(place, FirstSentence(exception.Message), "compare it with what Write makes of a valid architecture")]);
         }
     }
+
+    /// <summary>
+    /// Where the serialiser failed: its own property, or, of a missing or misplaced type discriminator, the words in the
+    /// message.
+    /// </summary>
+    internal static string? PathOf(Exception exception) => exception switch
+    {
+        JsonException json => json.Path,
+        { Message: var message } when message.IndexOf(PathMark, StringComparison.Ordinal) is >= 0 and var start =>
+            message[(start + PathMark.Length)..].Split(" | ")[0],
+        _ => null,
+    };
 
     /// <summary>The reader's place for a JSON path: <c>stage 2.block 3.attention</c> is <c>stage 2, block 3, attention</c>.</summary>
     private static string PlaceOf(string path) =>
@@ -53,7 +68,7 @@ public static class SpecificationJson
     /// <summary>The serialiser's message without the path and without our namespaces.</summary>
     private static string FirstSentence(string message)
     {
-        var end = message.IndexOf(" Path: ", StringComparison.Ordinal);
+        var end = message.IndexOf(PathMark, StringComparison.Ordinal);
         return (end < 0 ? message : message[..end])
             .Replace($"{typeof(Architecture).Namespace}.", "", StringComparison.Ordinal)
             .TrimEnd('.');

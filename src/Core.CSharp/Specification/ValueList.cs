@@ -95,14 +95,14 @@ internal sealed class ValueListConverterFactory : JsonConverterFactory
                     items.Add(JsonSerializer.Deserialize<T>(ref reader, options)
                         ?? throw new JsonException($"There should be a {ElementName}, and there is null."));
                 }
-                catch (JsonException exception)
+                catch (Exception exception) when (exception is JsonException or NotSupportedException)
                 {
                     // The serialiser knows the path inside the element alone; the list adds its own part, counted from 1.
-                    throw new JsonException(exception.Message, $"{ElementName} {items.Count + 1}{exception.Path?.TrimStart('$') switch
+                    throw new JsonException(exception.Message, $"{ElementName} {items.Count + 1}{SpecificationJson.PathOf(exception)?.TrimStart('$') switch
                     {
                         null or "" => "",
                         var inside => $".{inside.TrimStart('.')}",
-                    }}", exception.LineNumber, exception.BytePositionInLine, exception);
+                    }}", null, null, exception);
                 }
             }
             return ValueList.From(items);
