@@ -8,7 +8,7 @@ module Architectures =
     // ------------------------------------------------------------------------------------------ stems
 
     /// <summary>Patches of <c>size</c>×<c>size</c> pixels, each projected to a token of <c>channels</c>.</summary>
-    /// <example><code lang="fsharp">backbone "small" (patchify 4 64) [ stage (2 * qna 3 |> heads 8) ]</code></example>
+    /// <example><code lang="fsharp">backbone "small" (patchify 4 64) |> stages [ stage (2 * qna 3 |> heads 8) ]</code></example>
     let patchify (size: int) (channels: int) : PatchStem = PatchStem(size, channels)
 
     /// Whether the projection of patches has a bias, as it does unless said.
@@ -18,7 +18,7 @@ module Architectures =
     let patchNorm (normalised: bool) (patches: PatchStem) : PatchStem = patches.With(norm = normalised)
 
     /// <summary>Convolutions in a row, each given as kernel, stride and channels.</summary>
-    /// <example><code lang="fsharp">convolutions [ 3, 2, 24; 3, 2, 48 ]</code></example>
+    /// <example><code lang="fsharp">backbone "small" (convolutions [ 3, 2, 24; 3, 2, 48 ])</code></example>
     let convolutions (layers: (int * int * int) list) : ConvolutionStem =
         layers |> List.map Convolution |> ValueList.From |> ConvolutionStem
 
@@ -33,17 +33,20 @@ module Architectures =
 
     // ------------------------------------------------------------------------------------------ the whole
 
-    /// <summary>A backbone of a name, a stem and stages. It ends in pooled features until it is given a head.</summary>
+    /// <summary>
+    /// A backbone of a name and a stem. It has no stages until it is given some, and ends in pooled features until it is
+    /// given a head.
+    /// </summary>
     /// <example><code lang="fsharp">
     /// let small =
-    ///     backbone "small" (patchify 4 32) [
-    ///         stage (2 * qna 3 |> heads 4) |> downsample (qna 3 |> heads 8)
-    ///         stage (2 * qna 3 |> heads 8)
-    ///     ]
+    ///     backbone "small" (patchify 4 32)
+    ///     |> stages
+    ///         [ stage (2 * qna 3 |> heads 4) |> downsample (qna 3 |> heads 8)
+    ///           stage (2 * qna 3 |> heads 8) ]
     ///     |> head (classify 10)
     /// </code></example>
-    let backbone (name: string) (stem: Stem) (stages: Stage list) : Architecture =
-        Architecture(name, stem, ValueList.From stages, pooledFeatures)
+    let backbone (name: string) (stem: Stem) : Architecture =
+        Architecture(name, stem, ValueList.From [], pooledFeatures)
 
     /// Another name.
     let named (name: string) (architecture: Architecture) : Architecture = architecture.With(name = name)
@@ -51,7 +54,11 @@ module Architectures =
     /// Another stem.
     let stem (stem: Stem) (architecture: Architecture) : Architecture = architecture.With(stem = stem)
 
-    /// Other stages.
+    /// <summary>The stages, first to last, in place of those it had.</summary>
+    /// <example><code lang="fsharp">
+    /// backbone "pyramid" (patchify 4 32)
+    /// |> stages [ for count in [ 2; 2; 6 ] -> stage (count * slide 3 |> heads 4) |> downsample merge ]
+    /// </code></example>
     let stages (stages: Stage list) (architecture: Architecture) : Architecture =
         architecture.With(stages = ValueList.From stages)
 

@@ -58,9 +58,25 @@ type Many = interface end
 /// <example><code lang="fsharp">
 /// let pairs = 3 * (window 7 + shifted (window 7)) |> heads 12
 /// </code></example>
+[<StructuredFormatDisplay("{Text}")>]
 type Blocks<'kind, 'heads, 'count> =
     internal
         { Items: Block list }
+
+    /// A line for each run of equal blocks: kind, window, heads, and what is not the default.
+    member this.Text: string =
+        let heads =
+            if typeof<'heads> = typeof<HeadsMissing> then
+                fun _ -> "heads not given yet"
+            else
+                Words.givenHeads
+
+        match Words.blocks heads this.Items with
+        | [] -> "no block"
+        | texts -> Words.lines texts
+
+    /// The same as <c>Text</c>.
+    override this.ToString() = this.Text
 
     /// Blocks repeated in order: none at all for 0 and below, which a stage then reports.
     static member (*)(times: int, blocks: Blocks<'kind, 'heads, 'count>) : Blocks<'kind, 'heads, Many> =

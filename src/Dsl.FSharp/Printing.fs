@@ -1,15 +1,14 @@
 namespace LocalAttention.Dsl
 
 open System
+open LocalAttention.Core.Backbones
+open LocalAttention.Core.Data
 open LocalAttention.Core.Specification
+open LocalAttention.Core.Training
+open TorchSharp
 
-/// What values look like as text. <c>LocalAttention.fsx</c> has F# Interactive use these for its values.
+/// What values look like as text. <c>LocalAttention.fsx</c> has F# Interactive use these.
 module Printing =
-    let private lines (parts: string seq) = String.Join(Environment.NewLine, parts)
-
-    let private plural (count: int) (one: string) =
-        if count = 1 then $"1 {one}" else $"{count} {one}s"
-
     // Thousands are set apart as in the papers' tables; .NET's invariant "N0" is that.
     let private count (number: int64) = number.ToString "N0"
 
@@ -19,39 +18,62 @@ module Printing =
     let private orBlank (number: Nullable<int>) =
         if number.HasValue then string number.Value else ""
 
-    /// One after the other of equal layers, told apart from the next by everything but their place.
-    let private runs (layers: LayerTrace list) =
-        let likeness (layer: LayerTrace) =
-            layer.Kind, layer.Window, layer.Heads, layer.Output, layer.Parameters
+    /// Layers that are equal in all but their place. Two that alternate, as plain and shifted windows do, count as one.
+    [<NoComparison>]
+    type private Row =
+        { Kind: string
+          Window: string
+          Heads: string
+          Output: string
+          Parameters: int64 }
 
-        List.foldBack
-            (fun (layer: LayerTrace) runs ->
-                match runs with
-                | (first: LayerTrace, length) :: rest when likeness layer = likeness first ->
-                    (layer, length + 1) :: rest
-                | _ -> (layer, 1) :: runs)
-            layers
-            []
+    let private row (layer: LayerTrace) =
+        { Kind = layer.Kind
+          Window = square layer.Window
+          Heads = orBlank layer.Heads
+          Output = string layer.Output
+          Parameters = layer.Parameters.All }
 
-    let private part (layer: LayerTrace) = layer.Place.Split(',') |> Array.head
+    let private alike (one: Row) (other: Row) =
+        (one.Window, one.Heads, one.Output) = (other.Window, other.Heads, other.Output)
 
-    let private row (place: string) (layer: LayerTrace, length: int) =
-        let parameters = int64 length * layer.Parameters.All
+    let rec private pairs (rows: Row list) =
+        match rows with
+        | first :: second :: third :: fourth :: _ when
+            first.Kind <> second.Kind
+            && first = third
+            && second = fourth
+            && alike first second
+            ->
+            let both =
+                { first with
+                    Kind = $"({first.Kind} + {second.Kind})"
+                    Parameters = first.Parameters + second.Parameters }
 
+            let rec take length rest =
+                match rest with
+                | one :: other :: rest when one = first && other = second -> take (length + 1) rest
+                | rest -> List.replicate length both @ pairs rest
+
+            take 0 rows
+        | row :: rest -> row :: pairs rest
+        | [] -> []
+
+    let private cells (place: string) (row: Row, length: int) =
         [ place
-          (if length = 1 then
-               layer.Kind
-           else
-               $"{length} × {layer.Kind}")
-          square layer.Window
-          orBlank layer.Heads
-          string layer.Output
-          count parameters ]
+          (if length = 1 then row.Kind else $"{length} × {row.Kind}")
+          row.Window
+          row.Heads
+          row.Output
+          count (int64 length * row.Parameters) ]
 
-    /// The rows of one stage; its name stands before the first.
-    let private group (place: string, layers: LayerTrace list) =
-        runs layers
-        |> List.mapi (fun index run -> row (if index = 0 then place else "") run)
+    /// The rows of one part; its name stands before the first.
+    let private group (part: string, layers: LayerTrace list) =
+        layers
+        |> List.map row
+        |> pairs
+        |> Words.runs
+        |> List.mapi (fun index -> cells (if index = 0 then part else ""))
 
     let private columns =
         [ "part", Left
@@ -61,8 +83,7 @@ module Printing =
           "output", Right
           "parameters", Right ]
 
-    let private total (architecture: Architecture) =
-        [ [ "total"; ""; ""; ""; ""; count (ParameterCount.Of(architecture).All) ] ]
+    let private part (layer: LayerTrace) = layer.Place.Split(',') |> Array.head
 
     let private title (architecture: Architecture) =
         let outputs =
@@ -73,18 +94,42 @@ module Printing =
 
         $"{architecture.Name}: images of {architecture.Resolution}×{architecture.ImageChannels}, {outputs}"
 
-    /// Mistakes, one a line.
+    /// <c>1 to 6</c>, or <c>1, 2, 5</c> where numbers are missing between them.
+    let private range (numbers: int list) =
+        let first, last = List.min numbers, List.max numbers
+
+        if numbers.Length > 2 && numbers = [ first..last ] then
+            $"{first} to {last}"
+        else
+            String.Join(", ", numbers)
+
+    /// Places of one stage as one: <c>stage 2, blocks 1 to 6</c>.
+    let private together (places: string list) =
+        let ofPart (part: string, places: string list) =
+            match places with
+            | [ place ] -> place
+            | _ when places |> List.forall _.StartsWith($"{part}, block ") ->
+                let numbers = places |> List.map (_.Substring($"{part}, block ".Length) >> int)
+                $"{part}, blocks {range numbers}"
+            | _ -> String.Join("; ", places)
+
+        places
+        |> List.groupBy (fun place -> place.Split(',') |> Array.head)
+        |> List.map ofPart
+        |> String.concat "; "
+
+    /// <summary>Mistakes, one a line; the same mistake in several places is one line.</summary>
+    /// <example><code lang="fsharp">Swin.tiny |> everyBlock (heads 5) |> problems |> Printing.problems |> printfn "%s"</code></example>
     let problems (mistakes: Problem list) : string =
-        match mistakes with
+        let line ((mistake, remedy), alike: Problem list) =
+            $"  {Problem(together (alike |> List.map _.Place), mistake, remedy)}"
+
+        match List.groupBy (fun (problem: Problem) -> problem.Mistake, problem.Remedy) mistakes with
         | [] -> "no mistakes"
-        | _ ->
-            lines
-                [ plural (List.length mistakes) "mistake" + ":"
-                  for mistake in mistakes do
-                      $"  {mistake}" ]
+        | different -> Words.lines (Words.plural different.Length "mistake" + ":" :: List.map line different)
 
     /// <summary>
-    /// A table of an architecture's stages: layers, windows, heads, shapes, parameters; below it its mistakes, if it has any.
+    /// A table of an architecture: layers, windows, heads, shapes, parameters of each part; below it its mistakes, if any.
     /// </summary>
     /// <example><code lang="fsharp">printfn "%s" (Printing.architecture Swin.tiny)</code></example>
     let architecture (architecture: Architecture) : string =
@@ -93,138 +138,127 @@ module Printing =
             |> List.groupBy part
             |> List.map group
 
-        lines
+        let total = [ "total"; ""; ""; ""; ""; count (ParameterCount.Of(architecture).All) ]
+
+        Words.lines
             [ title architecture
-              Table.draw columns (parts @ [ total architecture ])
+              Table.draw columns (parts @ [ [ total ] ])
               match List.ofSeq (Validation.Check architecture) with
               | [] -> ()
               | mistakes -> $"This cannot be built. {problems mistakes}" ]
 
-    let private named (name: string) (value: 'value) (usual: 'value) (text: 'value -> string) =
-        if value = usual then [] else [ $"{name} {text value}" ]
+    /// <summary>Several architectures side by side: a row for each, with what tells them apart.</summary>
+    /// <example><code lang="fsharp">[ Swin.tiny; SlideSwin.tiny; QnAViT.tiny ] |> Printing.comparison |> printfn "%s"</code></example>
+    let comparison (architectures: Architecture list) : string =
+        let kinds (architecture: Architecture) =
+            [ for stage in architecture.Stages do
+                  for block in stage.Blocks -> block.Attention.Kind ]
+            |> List.distinct
+            |> String.concat ", "
 
-    let private flag (name: string) (value: bool) (usual: bool) =
-        if value = usual then
-            []
-        else
-            [ (if value then name else $"no {name}") ]
+        let row (architecture: Architecture) =
+            let blocks = architecture.Stages |> Seq.sumBy _.Blocks.Count
 
-    let private norm (norm: QueryNorm) =
-        match norm with
-        | Free -> "free"
-        | Unit false -> "unit"
-        | Unit true -> "unit, held in the gradient"
-        | Largest limit -> $"at most {limit}"
+            let state =
+                match Validation.Check(architecture).Count with
+                | 0 -> "builds"
+                | mistakes -> Words.plural mistakes "mistake"
 
-    let private words (value: obj) =
-        string value
-        |> String.collect (fun letter ->
-            if Char.IsUpper letter then
-                $" {Char.ToLowerInvariant letter}"
-            else
-                string letter)
-        |> _.Trim()
+            [ architecture.Name
+              kinds architecture
+              string blocks
+              string (ShapeInference.LastMap architecture)
+              count (ParameterCount.Of(architecture).All)
+              state ]
 
-    /// What an attention's record says beside the kind, window and heads: only what is not the default.
-    let private refinements (attention: Attention) =
-        match attention with
-        | QnA qna ->
-            [ yield! named "queries" qna.Queries 2 string
-              yield! named "width" qna.Width (Nullable()) (fun width -> string width.Value)
-              yield! named "scale" qna.Scale AttentionScale.Normal words
-              yield! named "position" qna.Position PositionBias.Relative words
-              yield! flag "scaled position bias" qna.ScalePositionBias false
-              yield! named "query norm" qna.Norm QueryNorm.Unit norm
-              yield! flag "biases" qna.Bias false ]
-        | Slide slide ->
-            [ yield! named "padding" slide.Padding EdgePadding.Zeros words
-              yield! flag "deformed path" slide.Deformed true
-              yield! flag "qkv bias" slide.QkvBias true
-              yield! named "scale" slide.Scale (Nullable()) (fun scale -> string scale.Value) ]
-        | Window window ->
-            [ yield! flag "shifted" window.Shifted false
-              yield! named "order" window.Order QkvOrder.QkvMajor words
-              yield! flag "qkv bias" window.QkvBias true
-              yield! flag "projection bias" window.ProjectionBias true
-              yield! flag "position bias" window.PositionBias true ]
-        | Global everywhere ->
-            [ yield! named "order" everywhere.Order QkvOrder.QkvMajor words
-              yield! flag "qkv bias" everywhere.QkvBias true
-              yield! flag "projection bias" everywhere.ProjectionBias true ]
-
-    let private window (attention: Attention) =
-        match attention with
-        | QnA qna -> $" {qna.Window}×{qna.Window}"
-        | Slide slide -> $" {slide.Window}×{slide.Window}"
-        | Window window -> $" {window.Window}×{window.Window}"
-        | Global _ -> ""
-
-    let private attentionWords (heads: string) (attention: Attention) =
-        $"{attention.Kind}{window attention}" :: heads :: refinements attention
-
-    let private blockWords (heads: Attention -> string) (block: Block) =
-        [ yield! attentionWords (heads block.Attention) block.Attention
-          yield! named "MLP ratio" block.MlpRatio 4.0 string
-          yield! named "layer scale" block.LayerScale (Nullable()) (fun scale -> string scale.Value) ]
-        |> String.concat ", "
-
-    let private given (attention: Attention) = plural attention.Heads "head"
-
-    let private repeated (describe: 'value -> string) (values: 'value list) =
-        List.foldBack
-            (fun text runs ->
-                match runs with
-                | (first, length) :: rest when first = text -> (text, length + 1) :: rest
-                | _ -> (text, 1) :: runs)
-            (List.map describe values)
-            []
-        |> List.map (fun (text, length) -> if length = 1 then text else $"{length} × {text}")
+        Table.draw
+            [ "name", Left
+              "attention", Left
+              "blocks", Right
+              "last map", Right
+              "parameters", Right
+              "state", Left ]
+            [ List.map row architectures ]
 
     /// One attention on a line: kind, window, heads, and what is not the default.
     let attention (attention: Attention) : string =
-        attentionWords (given attention) attention |> String.concat ", "
+        Words.attention Words.givenHeads attention |> String.concat ", "
 
     /// One block on a line: kind, window, heads, and what is not the default.
-    let block (block: Block) : string = blockWords given block
+    let block (block: Block) : string = Words.block Words.givenHeads block
 
     /// One transition on a line.
-    let transition (transition: Transition) : string =
-        let channels =
-            named "channels" transition.Channels (Nullable()) (fun channels -> string channels.Value)
-
-        let inside (attention: QnAAttention) mlpRatio layerScale =
-            block (Block(attention, MlpRatio = mlpRatio, LayerScale = layerScale))
-
-        match transition with
-        | Merging _ -> "patch merging" :: channels
-        | Strided convolution ->
-            [ $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}"
-              yield! channels ]
-        | QnADown down ->
-            [ $"downsampling by {down.Stride} with {inside down.Attention down.MlpRatio down.LayerScale}"
-              yield! channels
-              yield! named "skip" down.Skip SkipPath.Convolution words ]
-        | QnAUp up ->
-            [ $"upsampling by {up.Factor} with {inside up.Attention up.MlpRatio up.LayerScale}"
-              yield! channels ]
-        |> String.concat ", "
+    let transition (transition: Transition) : string = Words.transition transition
 
     /// A stage's blocks, a line for each run of equal ones, and its transition.
     let stage (stage: Stage) : string =
-        lines
-            [ yield! repeated block (List.ofSeq stage.Blocks)
+        Words.lines
+            [ yield! Words.blocks Words.givenHeads (List.ofSeq stage.Blocks)
               match stage.Transition with
               | null -> ()
               | next -> $"then {transition next}" ]
 
-    /// Blocks of the DSL, a line for each run of equal ones.
-    let blocks (blocks: Blocks<'kind, 'heads, 'count>) : string =
-        let heads =
-            if typeof<'heads> = typeof<HeadsMissing> then
-                fun _ -> "heads not given yet"
-            else
-                given
+    /// A model: its architecture's table, and where its parameters are.
+    let backbone (model: Backbone) : string =
+        let mode = if model.training then "training" else "evaluation"
 
-        match repeated (blockWords heads) blocks.Items with
-        | [] -> "no block"
-        | texts -> lines texts
+        let where =
+            match Seq.tryHead (model.parameters ()) with
+            | Some parameter -> $"{parameter.dtype} on {parameter.device}, in {mode} mode"
+            | None -> $"in {mode} mode"
+
+        Words.lines [ architecture model.Architecture; where ]
+
+    /// Labelled images: how many, their shape, their classes.
+    let dataset (images: ImageDataset) : string =
+        let classes = String.Join(", ", images.Classes)
+
+        $"{count images.Count} images of {images.Size}×{images.Channels}, {images.Classes.Count} classes: {classes}"
+
+    let private percent (share: float) = share.ToString "0.00%"
+
+    /// A training's epochs, and how it ended.
+    let training (result: TrainingResult) : string =
+        let row (epoch: EpochResult) =
+            let evaluated (value: EvaluationResult -> string) =
+                if epoch.Evaluation.HasValue then
+                    value epoch.Evaluation.Value
+                else
+                    ""
+
+            [ string epoch.Epoch
+              epoch.Loss.ToString "0.0000"
+              percent epoch.Accuracy
+              evaluated _.Loss.ToString("0.0000")
+              evaluated (_.Accuracy >> percent)
+              epoch.Duration.ToString @"h\:mm\:ss" ]
+
+        let columns =
+            [ for heading in [ "epoch"; "loss"; "accuracy"; "test loss"; "test accuracy"; "time" ] ->
+                  heading, Right ]
+
+        Words.lines
+            [ Table.draw columns [ List.map row (List.ofSeq result.Epochs) ]
+              if result.Cancelled then
+                  match result.CheckpointPath with
+                  | null -> "ended before its time; without a checkpoint it cannot be resumed"
+                  | path -> $"ended before its time; resume \"{path}\" goes on" ]
+
+    /// A tensor: shape, element type, device, and its first numbers.
+    let tensor (tensor: torch.Tensor) : string =
+        if tensor.IsInvalid then
+            "a tensor that was disposed of"
+        else
+            let shape = String.Join(", ", tensor.shape)
+            let shown = 8L
+
+            use scope = torch.NewDisposeScope()
+
+            let first =
+                tensor.detach().flatten().narrow(0L, 0L, min shown tensor.NumberOfElements)
+
+            let numbers = first.cpu().to_type(torch.ScalarType.Float64).data<float>()
+            let more = if tensor.NumberOfElements > shown then ", …" else ""
+            let text = String.Join(", ", numbers |> Seq.map _.ToString("0.####"))
+
+            $"[{shape}] {tensor.dtype} on {tensor.device}: {text}{more}"
