@@ -10,7 +10,7 @@ internal static class AtomicFile
     private static readonly int[] FullDiskCodes =
         [28, 122, unchecked((int)0x80070070), unchecked((int)0x80070027)];
 
-    /// <exception cref="CheckpointException">The file cannot be written; what stood at the path before stands there still.</exception>
+    /// <exception cref="CheckpointException">The file cannot be written; what stood there before still does.</exception>
     public static void Write(string path, long length, Action<Stream> write)
     {
         var target = Path.GetFullPath(path);

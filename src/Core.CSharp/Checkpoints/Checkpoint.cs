@@ -42,7 +42,9 @@ public static class Checkpoint
     /// <param name="path">The file.</param>
     /// <param name="dtype">The parameters' type; left out: that of the file's.</param>
     /// <param name="device">The device; left out: main memory.</param>
-    /// <exception cref="CheckpointException">The file is damaged, holds no architecture, or its tensors are not the architecture's.</exception>
+    /// <exception cref="CheckpointException">
+    /// The file is damaged, holds no architecture, or its tensors are not the architecture's.
+    /// </exception>
     public static Backbone Load(string path, torch.ScalarType? dtype = null, torch.Device? device = null)
     {
         using var file = SafetensorsFile.Open(path);
@@ -62,7 +64,10 @@ public static class Checkpoint
         }
     }
 
-    /// <summary>Fills a model's parameters from a file, an official one for example; its naming is recognised.</summary>
+    /// <summary>
+    /// Fills a model's parameters from a file, an official one for example; its naming is recognised, and shifts that
+    /// were merged are unmerged.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="path">The file.</param>
     /// <exception cref="CheckpointException">
@@ -121,6 +126,8 @@ public static class Checkpoint
         ParameterMismatch.EnsureNone(
             file, architecture, stored.ToDictionary(each => each.Stored.Name, each => each.Stored.ShapeOf(each.Parameter.shape)));
 
+        // Merged convolutions were made of the old parameters.
+        model.unmerge_shifts();
         using var noGradient = torch.no_grad();
         foreach (var (inFile, parameter) in stored)
             Read(file, inFile, parameter);

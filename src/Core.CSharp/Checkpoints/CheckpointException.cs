@@ -1,6 +1,9 @@
 namespace LocalAttention.Core.Checkpoints;
 
-/// <summary>A checkpoint cannot be read, written, or does not fit the model. The message names the file, the value and what would be right.</summary>
+/// <summary>
+/// A checkpoint cannot be read, written, or does not fit the model. The message names the file, the value and what would be
+/// right.
+/// </summary>
 public sealed class CheckpointException : Exception
 {
     /// <param name="path">The file.</param>

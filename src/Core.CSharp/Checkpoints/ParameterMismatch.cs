@@ -26,12 +26,13 @@ internal static class ParameterMismatch
         string[] parts =
         [
             Part(missing, "missing", name => $"{name} {Shape(expected[name])}"),
-            Part(unexpected, "unexpected", name => name + (NearestNames.Nearest(name, missing) is { } meant ? $" (for {meant}?)" : "")),
-            Part(misshapen, "misshapen", entry => $"{entry.Name} {Shape(entry.Dimensions)} instead of {Shape(expected[entry.Name])}"),
+            Part(unexpected, "unexpected", name => name + Meant(name, missing)),
+            Part(misshapen, "misshapen", entry => $"{entry.Name} {Shape(entry.Shape)} instead of {Shape(expected[entry.Name])}"),
         ];
         throw new CheckpointException(
             file.Path,
-            $"the tensors are not those of {architecture.Name} ({expected.Count} parameters): {string.Join("; ", parts.Where(part => part.Length > 0))}");
+            $"the tensors are not those of {architecture.Name} ({expected.Count} parameters): "
+                + $"{string.Join("; ", parts.Where(part => part.Length > 0))}");
     }
 
     /// <summary>
@@ -50,6 +51,9 @@ internal static class ParameterMismatch
         var more = items.Count > Named ? $", and {items.Count - Named} more" : "";
         return $"{items.Count} {what}: {string.Join(", ", items.Take(Named).Select(describe))}{more}";
     }
+
+    private static string Meant(string name, List<string> missing) =>
+        NearestNames.Nearest(name, missing) is { } meant ? $" (for {meant}?)" : "";
 
     private static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

@@ -11,7 +11,7 @@ public enum ParameterLayout
     /// <summary>A linear layer's kernel: <c>[in, out]</c> in the file, <c>[out, in]</c> in the model.</summary>
     InputFirst,
 
-    /// <summary>A convolution's kernel: <c>[height, width, in, out]</c> in the file, <c>[out, in, height, width]</c> in the model.</summary>
+    /// <summary>A convolution: <c>[height, width, in, out]</c> in the file, <c>[out, in, height, width]</c> in the model.</summary>
     ChannelsLast,
 }
 
@@ -54,6 +54,8 @@ public readonly record struct StoredParameter(string Name, ParameterLayout Layou
 /// </remarks>
 public static class ParameterNames
 {
+    private const string WritePyTorch = "write the file with PyTorch's names";
+
     /// <summary>Which naming a file's names follow: Flax's are paths.</summary>
     public static ParameterNaming Detect(IEnumerable<string> names) =>
         names.Any(name => name.Contains('/')) ? ParameterNaming.Flax : ParameterNaming.PyTorch;
@@ -69,8 +71,7 @@ public static class ParameterNames
             return new StoredParameter(name, ParameterLayout.Same);
         return ToFlax(architecture, name)
             ?? throw new SpecificationException(
-                architecture.Name,
-                [new Problem(name, "the official QnA code has no such parameter, so that it has no Flax name", "write the file with PyTorch's names")]);
+                architecture.Name, [new Problem(name, "the official QnA code has no such parameter", WritePyTorch)]);
     }
 
     /// <summary>
@@ -80,9 +81,8 @@ public static class ParameterNames
     public static ValueList<Problem> WithoutFlaxName(Architecture architecture)
     {
         ArgumentNullException.ThrowIfNull(architecture);
-        const string remedy = "write the file with PyTorch's names";
         var problems = new List<Problem>();
-        void Report(string place, string part) => problems.Add(new Problem(place, $"{part} has no Flax name", remedy));
+        void Report(string place, string part) => problems.Add(new Problem(place, $"{part} has no Flax name", WritePyTorch));
 
         if (architecture.Stem is ConvolutionStem)
             Report("stem", "a convolutional stem");
@@ -116,13 +116,22 @@ public static class ParameterNames
             ["norm", var field] => Norm("ClassificationHead_0/LayerNorm_0", field),
             ["pool", .. var rest] => QnA("ClassificationHead_0/FusedKQnA_0", rest),
             ["head", var field] => Dense("ClassificationHead_0/head_logits", field),
-            ["layers", var s, "blocks", var b, .. var rest] when At(architecture.Stages, s) is { } stage && At(stage.Blocks, b) is { } block =>
-                InBlock(BlockName(stage, s, block, b), rest, block.Attention),
-            ["layers", var s, "downsample", .. var rest] when At(architecture.Stages, s) is { Transition: QnADownsampling transition } stage =>
-                InTransition($"QnAStage_{s}/QnA_Block_{CountQnA(stage, stage.Blocks.Count) + 1}_stride_{transition.Stride}", rest, transition),
+            ["layers", var s, .. var rest] when At(architecture.Stages, s) is { } stage => InStage(stage, s, rest),
             _ => null,
         };
     }
+
+    private static StoredParameter? InStage(Stage stage, string index, string[] rest) => rest switch
+    {
+        ["blocks", var b, .. var inner] when At(stage.Blocks, b) is { } block =>
+            InBlock(BlockName(stage, index, block, b), inner, block.Attention),
+        ["downsample", .. var inner] when stage.Transition is QnADownsampling transition =>
+            InTransition(
+                $"QnAStage_{index}/QnA_Block_{CountQnA(stage, stage.Blocks.Count) + 1}_stride_{transition.Stride}",
+                inner,
+                transition),
+        _ => null,
+    };
 
     private static T? At<T>(ValueList<T> list, string index)
         where T : class =>

@@ -102,7 +102,9 @@ public sealed class SafetensorsFile : IDisposable
         if (!target.shape.AsSpan().SequenceEqual(entry.Dimensions))
         {
             throw new CheckpointException(
-                Path, $"tensor '{name}' has shape [{string.Join(", ", entry.Shape)}]; [{string.Join(", ", target.shape)}] is wanted");
+                Path,
+                $"tensor '{name}' has shape [{string.Join(", ", entry.Shape)}]; "
+                    + $"[{string.Join(", ", target.shape)}] is wanted");
         }
         if (target.dtype == entry.Type && target.device_type == DeviceType.CPU && target.is_contiguous())
         {
@@ -120,7 +122,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="path">The file; an existing one is replaced.</param>
     /// <param name="tensors">Names and tensors, of any layout and on any device.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>.</param>
-    /// <exception cref="ArgumentException">A name stands twice or is reserved, or a tensor's type has no counterpart in safetensors.</exception>
+    /// <exception cref="ArgumentException">A name stands twice or is reserved, or safetensors has no such type.</exception>
     /// <exception cref="CheckpointException">The file cannot be written, because the disk is full for example.</exception>
     public static void Write(
         string path,
@@ -132,7 +134,11 @@ public sealed class SafetensorsFile : IDisposable
         var (header, ordered) = Arrange(tensors, metadata ?? new Dictionary<string, string>());
         var json = header.ToBytes();
         if (json.Length > SafetensorsHeader.LargestLength)
-            throw new CheckpointException(path, $"the header would take {json.Length:N0} bytes; {SafetensorsHeader.LargestLength:N0} are allowed");
+        {
+            throw new CheckpointException(
+                path,
+                $"the header would take {json.Length:N0} bytes; {SafetensorsHeader.LargestLength:N0} are allowed");
+        }
         var length = PrefixLength + json.Length + (header.Entries.Count == 0 ? 0 : header.Entries[^1].End);
         AtomicFile.Write(path, length, stream =>
         {
@@ -169,7 +175,8 @@ public sealed class SafetensorsFile : IDisposable
             if (SafetensorsType.NameOf(tensor.dtype) is null)
             {
                 throw new ArgumentException(
-                    $"tensor '{name}' has elements of type {tensor.dtype}; safetensors takes {SafetensorsType.AllNames}", nameof(tensors));
+                    $"tensor '{name}' has elements of type {tensor.dtype}; "
+                        + $"safetensors takes {SafetensorsType.AllNames}", nameof(tensors));
             }
             var end = position + (tensor.NumberOfElements * SafetensorsType.SizeOf(tensor.dtype));
             entries.Add(new SafetensorsEntry(name, tensor.dtype, tensor.shape, position, end));
@@ -182,7 +189,12 @@ public sealed class SafetensorsFile : IDisposable
     {
         var fileLength = RandomAccess.GetLength(handle);
         if (fileLength < PrefixLength)
-            throw new CheckpointException(path, $"the file has {fileLength} bytes; a safetensors file begins with {PrefixLength} that hold its header's length");
+        {
+            throw new CheckpointException(
+                path,
+                $"the file has {fileLength} bytes; a safetensors file begins with {PrefixLength} that hold "
+                + "its header's length");
+        }
         Span<byte> prefix = stackalloc byte[PrefixLength];
         ReadExactly(path, handle, prefix, 0);
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
@@ -190,13 +202,17 @@ public sealed class SafetensorsFile : IDisposable
         {
             throw new CheckpointException(
                 path,
-                $"the header's length is given as {headerLength:N0} bytes; at most {SafetensorsHeader.LargestLength:N0} are allowed; this is probably not a safetensors file");
+                $"the header's length is given as {headerLength:N0} bytes; "
+                    + $"at most {SafetensorsHeader.LargestLength:N0} are allowed; "
+                    + "this is probably not a safetensors file");
         }
         var dataStart = PrefixLength + (long)headerLength;
         if (dataStart > fileLength)
         {
             throw new CheckpointException(
-                path, $"the header's length is given as {headerLength:N0} bytes, but only {fileLength - PrefixLength:N0} follow; the file is truncated or not a safetensors file");
+                path,
+                $"the header's length is given as {headerLength:N0} bytes, "
+                    + $"but only {fileLength - PrefixLength:N0} follow; the file is truncated or not a safetensors file");
         }
         var json = new byte[(int)headerLength];
         ReadExactly(path, handle, json, PrefixLength);
@@ -222,7 +238,12 @@ public sealed class SafetensorsFile : IDisposable
         {
             var count = RandomAccess.Read(handle, bytes, offset);
             if (count == 0)
-                throw new CheckpointException(path, $"the file ended at byte {offset}, {bytes.Length} bytes too early; it was cut while it was read");
+            {
+                throw new CheckpointException(
+                    path,
+                    $"the file ended at byte {offset}, {bytes.Length} bytes too early; "
+                    + "it was cut while it was read");
+            }
             bytes = bytes[count..];
             offset += count;
         }

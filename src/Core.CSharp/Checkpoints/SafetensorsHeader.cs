@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -87,19 +88,22 @@ internal sealed record SafetensorsHeader(
             {
                 throw new CheckpointException(
                     path,
-                    $"tensor '{entry.Name}' ends at byte {entry.End} of the data, which has {dataLength}; the file is truncated or its header wrong");
+                    $"tensor '{entry.Name}' ends at byte {entry.End} of the data, which has {dataLength}; "
+                        + "the file is truncated or its header wrong");
             }
             if (entry.Begin < position)
             {
                 throw new CheckpointException(
                     path,
-                    $"tensor '{entry.Name}' begins at byte {entry.Begin} inside tensor '{previous!.Name}', which ends at {position}; tensors may not overlap");
+                    $"tensor '{entry.Name}' begins at byte {entry.Begin} inside tensor '{previous!.Name}', "
+                        + $"which ends at {position}; tensors may not overlap");
             }
             if (entry.Begin > position)
             {
                 throw new CheckpointException(
                     path,
-                    $"bytes {position} to {entry.Begin} of the data, before tensor '{entry.Name}', belong to no tensor; data may have no gaps");
+                    $"bytes {position} to {entry.Begin} of the data, before tensor '{entry.Name}', "
+                        + "belong to no tensor; data may have no gaps");
             }
             position = entry.End;
             previous = entry;
@@ -107,7 +111,9 @@ internal sealed record SafetensorsHeader(
         if (position != dataLength)
         {
             throw new CheckpointException(
-                path, $"the data has {dataLength} bytes, of which the last tensor leaves {dataLength - position} over; it must end with its last tensor");
+                path,
+                $"the data has {dataLength} bytes, of which the last tensor leaves {dataLength - position} "
+                    + "over; it must end with its last tensor");
         }
     }
 
@@ -160,8 +166,9 @@ internal sealed record SafetensorsHeader(
             Next(JsonTokenType.StartObject, place);
             while (NextName(place) is { } field)
             {
-                var again = field switch { "dtype" => dtype is not null, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false };
-                if (again)
+                if ((field == "dtype" && dtype is not null)
+                    || (field == "shape" && shape is not null)
+                    || (field == "data_offsets" && offsets is not null))
                     throw Mistake($"{place} has two fields '{field}'");
                 switch (field)
                 {
@@ -195,7 +202,9 @@ internal sealed record SafetensorsHeader(
             if (shape.Count > LargestRank)
                 throw Mistake($"{place} has {shape.Count} dimensions; there can be {LargestRank}");
             if (offsets.Count != 2 || offsets[0] > offsets[1])
-                throw Mistake($"the data_offsets of {place} are [{string.Join(", ", offsets)}]; they must be [begin, end] with begin ≤ end");
+                throw Mistake(
+                    $"the data_offsets of {place} are [{string.Join(", ", offsets)}]; they must be [begin, "
+                    + "end] with begin ≤ end");
             var bytes = (UInt128)SafetensorsType.SizeOf(type);
             foreach (var dimension in shape)
             {
@@ -220,7 +229,7 @@ internal sealed record SafetensorsHeader(
             {
                 if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number) || number < 0)
                 {
-                    var written = System.Text.Encoding.UTF8.GetString(_reader.ValueSpan[..Math.Min(40, _reader.ValueSpan.Length)]);
+                    var written = Encoding.UTF8.GetString(_reader.ValueSpan[..Math.Min(40, _reader.ValueSpan.Length)]);
                     throw Mistake($"{place} holds {written}; only whole numbers from 0 to {long.MaxValue} may stand there");
                 }
                 numbers.Add(number);

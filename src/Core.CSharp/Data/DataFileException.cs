@@ -1,6 +1,8 @@
 namespace LocalAttention.Core.Data;
 
-/// <summary>A data file is missing, truncated or of another format. The message names the file, the value and what would be right.</summary>
+/// <summary>
+/// A data file is missing, truncated or of another format. The message names the file, the value and what would be right.
+/// </summary>
 public sealed class DataFileException : Exception
 {
     /// <param name="path">The file or directory.</param>

@@ -21,5 +21,6 @@ public static class FashionMnist
         Mnist.Load(
             directory ?? DebianDirectory,
             Classes,
-            "install the Debian package dataset-fashion-mnist, or give the directory that holds train-images-idx3-ubyte.gz and the other three files");
+            "install the Debian package dataset-fashion-mnist, or give the directory that holds "
+                + "train-images-idx3-ubyte.gz and the other three files");
 }

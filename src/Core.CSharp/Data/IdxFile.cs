@@ -37,7 +37,12 @@ public static class IdxFile
             if (tensor.NumberOfElements > 0)
                 Fill(path, stream, tensor);
             if (stream.ReadByte() >= 0)
-                throw new DataFileException(path, $"there is data after the {tensor.NumberOfElements:N0} elements that [{string.Join(", ", shape)}] promises");
+            {
+                throw new DataFileException(
+                    path,
+                    $"there is data after the {tensor.NumberOfElements:N0} elements that "
+                    + $"[{string.Join(", ", shape)}] promises");
+            }
             return tensor;
         }
         catch (Exception error)
@@ -66,7 +71,8 @@ public static class IdxFile
         {
             throw new DataFileException(
                 path,
-                $"the magic number is 0x{BinaryPrimitives.ReadUInt32BigEndian(magic):x8}; an IDX file of bytes with {rank} dimensions begins with 0x{(UnsignedByte << 8) | rank:x8}");
+                $"the magic number is 0x{BinaryPrimitives.ReadUInt32BigEndian(magic):x8}; "
+                    + $"an IDX file of bytes with {rank} dimensions begins with 0x{(UnsignedByte << 8) | rank:x8}");
         }
         var shape = new long[rank];
         Span<byte> dimension = stackalloc byte[4];
@@ -85,7 +91,10 @@ public static class IdxFile
         if (wanted > largest)
         {
             throw new DataFileException(
-                path, $"the dimensions [{string.Join(", ", shape)}] promise {wanted:N0} bytes; a file of {fileLength:N0} bytes cannot hold more than {largest:N0}; it is truncated or its header wrong");
+                path,
+                $"the dimensions [{string.Join(", ", shape)}] promise {wanted:N0} bytes; "
+                    + $"a file of {fileLength:N0} bytes cannot hold more than {largest:N0}; "
+                    + "it is truncated or its header wrong");
         }
     }
 
@@ -99,6 +108,10 @@ public static class IdxFile
     {
         var count = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         if (count < bytes.Length)
-            throw new DataFileException(path, $"the file ends inside {what}: {count:N0} of {bytes.Length:N0} bytes are there; it is truncated");
+        {
+            throw new DataFileException(
+                path,
+                $"the file ends inside {what}: {count:N0} of {bytes.Length:N0} bytes are there; it is truncated");
+        }
     }
 }

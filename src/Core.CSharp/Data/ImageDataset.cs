@@ -43,7 +43,9 @@ public sealed class ImageDataset : torch.utils.data.Dataset
     /// <param name="labels">64-bit integers, <c>[N]</c>, each from 0 to one less than the number of classes.</param>
     /// <param name="classes">The names of the classes.</param>
     /// <param name="normalization">Mean and deviation of the channels; left out: those of these images.</param>
-    /// <exception cref="ArgumentException">A tensor's rank, type or size is wrong, or a label is no class; names its index and value.</exception>
+    /// <exception cref="ArgumentException">
+    /// A tensor's rank, type or size is wrong, or a label is no class; names its index and value.
+    /// </exception>
     public static ImageDataset FromTensors(
         torch.Tensor images, torch.Tensor labels, IEnumerable<string> classes, Normalization? normalization = null)
     {
@@ -51,15 +53,35 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         ArgumentNullException.ThrowIfNull(labels);
         var names = ValueList.From(classes);
         if (images.dtype != torch.ScalarType.Byte)
-            throw new ArgumentException($"the images are of type {images.dtype}; they must be bytes (torch.uint8), 0 to 255", nameof(images));
+        {
+            throw new ArgumentException(
+                $"the images are of type {images.dtype}; they must be bytes (torch.uint8), "
+                + "0 to 255", nameof(images));
+        }
         if (images.shape.Length is not (3 or 4))
-            throw new ArgumentException($"the images have shape [{string.Join(", ", images.shape)}]; it must be [N, C, H, W], or [N, H, W] for grey ones", nameof(images));
+        {
+            throw new ArgumentException(
+                $"the images have shape [{string.Join(", ", images.shape)}]; it must be [N, C, H, W], or [N, "
+                + "H, W] for grey ones", nameof(images));
+        }
         if (labels.dtype != torch.ScalarType.Int64 || labels.shape.Length != 1)
-            throw new ArgumentException($"the labels are {labels.dtype} of shape [{string.Join(", ", labels.shape)}]; they must be Int64 of shape [N]", nameof(labels));
+        {
+            throw new ArgumentException(
+                $"the labels are {labels.dtype} of shape [{string.Join(", ", labels.shape)}]; "
+                + "they must be Int64 of shape [N]", nameof(labels));
+        }
         if (images.shape[0] != labels.shape[0])
-            throw new ArgumentException($"there are {images.shape[0]} images and {labels.shape[0]} labels; each image must have one label", nameof(labels));
+        {
+            throw new ArgumentException(
+                $"there are {images.shape[0]} images and {labels.shape[0]} labels; "
+                + "each image must have one label", nameof(labels));
+        }
         if (images.NumberOfElements == 0)
-            throw new ArgumentException($"the images have shape [{string.Join(", ", images.shape)}]; there must be at least one pixel", nameof(images));
+        {
+            throw new ArgumentException(
+                $"the images have shape [{string.Join(", ", images.shape)}]; "
+                + "there must be at least one pixel", nameof(images));
+        }
         ClassLabels.EnsureInRange(labels, names.Count, nameof(labels));
         if (normalization is not null)
             EnsureFits(normalization, images.shape.Length == 3 ? 1 : images.shape[1]);
@@ -68,7 +90,10 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         using var scope = torch.NewDisposeScope();
         var maps = (images.shape.Length == 3 ? images.unsqueeze(1) : images.alias()).contiguous();
         return new ImageDataset(
-            maps.DetachFromDisposeScope(), labels.alias().contiguous().DetachFromDisposeScope(), names, normalization ?? Normalization.Of(maps));
+            maps.DetachFromDisposeScope(),
+            labels.alias().contiguous().DetachFromDisposeScope(),
+            names,
+            normalization ?? Normalization.Of(maps));
     }
 
     /// <summary>The same images with another mean and deviation: those of the training images, for test images.</summary>
@@ -76,7 +101,8 @@ public sealed class ImageDataset : torch.utils.data.Dataset
     public ImageDataset WithNormalization(Normalization normalization)
     {
         EnsureFits(normalization, Channels);
-        return new ImageDataset(Images.alias().DetachFromDisposeScope(), Labels.alias().DetachFromDisposeScope(), Classes, normalization);
+        return new ImageDataset(
+            Images.alias().DetachFromDisposeScope(), Labels.alias().DetachFromDisposeScope(), Classes, normalization);
     }
 
     /// <summary>The images at the given positions, in their order; normalised as this set is.</summary>
@@ -86,12 +112,16 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         using var scope = torch.NewDisposeScope();
         var index = Index([.. positions]);
         return new ImageDataset(
-            Images.index_select(0, index).DetachFromDisposeScope(), Labels.index_select(0, index).DetachFromDisposeScope(), Classes, Normalization);
+            Images.index_select(0, index).DetachFromDisposeScope(),
+            Labels.index_select(0, index).DetachFromDisposeScope(),
+            Classes,
+            Normalization);
     }
 
     /// <summary>The first images.</summary>
     /// <param name="count">How many; all, if there are fewer.</param>
-    public ImageDataset Take(long count) => Subset(Enumerable.Range(0, (int)Math.Min(Math.Max(0, count), Count)).Select(i => (long)i));
+    public ImageDataset Take(long count) =>
+        Subset(Enumerable.Range(0, (int)Math.Clamp(count, 0, Count)).Select(position => (long)position));
 
     /// <summary>Divides the set at random, the same way for the same seed.</summary>
     /// <param name="fraction">The part of the first set, above 0 and below 1.</param>
@@ -142,7 +172,10 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         foreach (var position in positions)
         {
             if (position < 0 || position >= Count)
-                throw new ArgumentOutOfRangeException(nameof(positions), position, $"position {position} is not in the set; positions go from 0 to {Count - 1}");
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(positions), position, $"position {position} is not in the set; positions go from 0 to {Count - 1}");
+            }
         }
         return torch.tensor(positions.ToArray(), dtype: torch.ScalarType.Int64);
     }
@@ -153,7 +186,8 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         if (normalization.Mean.Count != channels || normalization.Deviation.Count != channels)
         {
             throw new ArgumentException(
-                $"the normalization is for {normalization.Mean.Count} channels; the images have {channels}", nameof(normalization));
+                $"the normalization is for {normalization.Mean.Count} channels; "
+                    + $"the images have {channels}", nameof(normalization));
         }
         if (normalization.Deviation.FirstOrDefault(deviation => !(deviation > 0), 1) is var wrong && !(wrong > 0))
             throw new ArgumentException($"a deviation is {wrong}; it must be above 0", nameof(normalization));

@@ -25,7 +25,8 @@ public sealed record Normalization(ValueList<double> Mean, ValueList<double> Dev
         for (long start = 0; start < images.shape[0]; start += piece)
         {
             using var inner = torch.NewDisposeScope();
-            var pixels = images.narrow(0, start, Math.Min(piece, images.shape[0] - start)).to(torch.ScalarType.Float64).div(255.0);
+            var bytes = images.narrow(0, start, Math.Min(piece, images.shape[0] - start));
+            var pixels = bytes.to(torch.ScalarType.Float64).div(255.0);
             sum.add_(pixels.sum([0L, 2L, 3L]));
             squares.add_(pixels.mul(pixels).sum([0L, 2L, 3L]));
         }
@@ -50,12 +51,10 @@ public sealed record Normalization(ValueList<double> Mean, ValueList<double> Dev
     {
         ArgumentNullException.ThrowIfNull(images);
         using var scope = torch.NewDisposeScope();
+        torch.Tensor PerChannel(double[] values) =>
+            torch.tensor(values, dtype: dtype, device: images.device).view(1, values.Length, 1, 1);
         var factor = Mean.Select((_, c) => 1 / (255 * Deviation[c])).ToArray();
         var shift = Mean.Select((mean, c) => -mean / Deviation[c]).ToArray();
-        var result = images.to(dtype).mul_(PerChannel(factor, dtype, images.device)).add_(PerChannel(shift, dtype, images.device));
-        return result.MoveToOuterDisposeScope();
+        return images.to(dtype).mul_(PerChannel(factor)).add_(PerChannel(shift)).MoveToOuterDisposeScope();
     }
-
-    private static torch.Tensor PerChannel(double[] values, torch.ScalarType dtype, torch.Device device) =>
-        torch.tensor(values, dtype: dtype, device: device).view(1, values.Length, 1, 1);
 }

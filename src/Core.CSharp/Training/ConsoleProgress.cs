@@ -10,7 +10,7 @@ namespace LocalAttention.Core.Training;
 public static class ConsoleProgress
 {
     /// <summary>Shows a training while it runs.</summary>
-    /// <param name="train">Runs the training with the progress it is given: <c>progress => trainer.Run(progress, token)</c>.</param>
+    /// <param name="train">Runs the training with the progress it is given, as <c>trainer.Run</c> does.</param>
     /// <param name="console">Where to show it; left out: the process's console.</param>
     /// <returns>What <paramref name="train"/> returns.</returns>
     public static T Show<T>(Func<IProgress<TrainingProgress>, T> train, IAnsiConsole? console = null)
@@ -25,22 +25,29 @@ public static class ConsoleProgress
             .Start(context => train(new Bar(target, context)));
     }
 
-    /// <summary>The line that an epoch ends with.</summary>
+    /// <summary>A step's or an epoch's report as one line.</summary>
     public static string Describe(TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(progress);
+        var place = $"{progress.Model}  epoch {progress.Epoch}/{progress.Epochs}";
+        var pace = $"{progress.ImagesPerSecond:0} images/s";
+        var left = $"left {Time(progress.TimeLeft)}";
         if (progress.Ended is not { } ended)
         {
-            return $"{progress.Model}  epoch {progress.Epoch}/{progress.Epochs}  step {progress.Step}/{progress.StepsPerEpoch}  "
-                + $"loss {progress.Loss:0.000}  accuracy {progress.Accuracy:0.0%}  {progress.ImagesPerSecond:0} images/s  left {Time(progress.TimeLeft)}";
+            return $"{place}  step {progress.Step}/{progress.StepsPerEpoch}  "
+                + $"loss {progress.Loss:0.000}  accuracy {progress.Accuracy:0.0%}  {pace}  {left}";
         }
-        var test = ended.Evaluation is { } evaluation ? $"  test loss {evaluation.Loss:0.000}  test accuracy {evaluation.Accuracy:0.00%}" : "";
-        return $"{progress.Model}  epoch {progress.Epoch}/{progress.Epochs}  loss {ended.Loss:0.000}  accuracy {ended.Accuracy:0.0%}{test}  "
-            + $"{progress.ImagesPerSecond:0} images/s  {Time(ended.Duration)}  left {Time(progress.TimeLeft)}";
+        var test = ended.Evaluation is { } result
+            ? $"  test loss {result.Loss:0.000}  test accuracy {result.Accuracy:0.00%}"
+            : "";
+        return $"{place}  loss {ended.Loss:0.000}  accuracy {ended.Accuracy:0.0%}{test}  {pace}  {Time(ended.Duration)}  {left}";
     }
 
-    private static string Time(TimeSpan time) =>
-        time.TotalHours >= 1 ? $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}" : $"{time.Minutes}:{time.Seconds:00}";
+    private static string Time(TimeSpan time)
+    {
+        var seconds = $"{time.Seconds:00}";
+        return time.TotalHours >= 1 ? $"{(int)time.TotalHours}:{time.Minutes:00}:{seconds}" : $"{time.Minutes}:{seconds}";
+    }
 
     private sealed class Lines(IAnsiConsole console) : IProgress<TrainingProgress>
     {

@@ -26,7 +26,8 @@ public static class Evaluation
         long correct = 0;
         ForEachBatch(model, dataset, batchSize, (logits, labels) =>
         {
-            loss += torch.nn.functional.cross_entropy(logits, labels, reduction: torch.nn.Reduction.Sum).to(torch.ScalarType.Float64).item<double>();
+            var sum = torch.nn.functional.cross_entropy(logits, labels, reduction: torch.nn.Reduction.Sum);
+            loss += sum.to(torch.ScalarType.Float64).item<double>();
             correct += logits.argmax(1).eq(labels).sum().ToInt64();
         }, cancellation);
         return new EvaluationResult((double)correct / dataset.Count, loss / dataset.Count, dataset.Count);
@@ -46,7 +47,11 @@ public static class Evaluation
     }
 
     private static void ForEachBatch(
-        Backbone model, ImageDataset dataset, int batchSize, Action<torch.Tensor, torch.Tensor> visit, CancellationToken cancellation = default)
+        Backbone model,
+        ImageDataset dataset,
+        int batchSize,
+        Action<torch.Tensor, torch.Tensor> visit,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(dataset);

@@ -35,7 +35,10 @@ public sealed class Optimization : IDisposable
         ArgumentNullException.ThrowIfNull(schedule);
         options.EnsureValid(nameof(options));
         if (model.Architecture.Head.Classes < 1)
-            throw new ArgumentException($"{model.Architecture.Name} has no classes; give its head some to train it", nameof(model));
+        {
+            throw new ArgumentException(
+                $"{model.Architecture.Name} has no classes; give its head some to train it", nameof(model));
+        }
         Model = model;
         Schedule = schedule;
         _options = options;
@@ -61,7 +64,7 @@ public sealed class Optimization : IDisposable
     /// <param name="labels">64-bit integers, <c>[B]</c>.</param>
     /// <param name="step">The step, counted from 0: the schedule's and the random numbers' position.</param>
     /// <exception cref="ArgumentException">The labels' type, number or range is wrong.</exception>
-    /// <exception cref="TrainingDivergedException">The loss or the gradient is not finite; the parameters are unchanged.</exception>
+    /// <exception cref="TrainingDivergedException">The loss or the gradient is not finite; no parameter changed.</exception>
     public StepResult Step(torch.Tensor images, torch.Tensor labels, long step) =>
         Step(new Batch(images, labels), step);
 
@@ -149,10 +152,12 @@ public sealed class Optimization : IDisposable
         ArgumentNullException.ThrowIfNull(batch.Images);
         ArgumentNullException.ThrowIfNull(batch.Labels);
         var labels = batch.Labels;
-        if (labels.dtype != torch.ScalarType.Int64 || labels.shape.Length != 1 || batch.Images.shape is not [var count, ..] || labels.shape[0] != count)
+        var fits = batch.Images.shape is [var count, ..] && labels.shape is [var labelled] && labelled == count;
+        if (!fits || labels.dtype != torch.ScalarType.Int64)
         {
             throw new ArgumentException(
-                $"the labels are {labels.dtype} of shape [{string.Join(", ", labels.shape)}] for images of shape [{string.Join(", ", batch.Images.shape)}]; they must be Int64, one for each image",
+                $"the labels are {labels.dtype} of shape [{string.Join(", ", labels.shape)}] for images of "
+                    + $"shape [{string.Join(", ", batch.Images.shape)}]; they must be Int64, one for each image",
                 nameof(batch));
         }
         ClassLabels.EnsureInRange(labels, Model.Architecture.Head.Classes, nameof(batch));

@@ -78,7 +78,11 @@ public sealed class Trainer : IDisposable
         using var file = SafetensorsFile.Open(path);
         var state = TrainingState.Read(file);
         if (state.Images != training.Count)
-            throw new ArgumentException($"the training set has {training.Count} images; the training in {path} has {state.Images}", nameof(training));
+        {
+            throw new ArgumentException(
+                $"the training set has {training.Count} images; the training in {path} has "
+                + $"{state.Images}", nameof(training));
+        }
         var model = Checkpoint.Load(path, device: device);
         try
         {
@@ -125,7 +129,7 @@ public sealed class Trainer : IDisposable
         return new TrainingResult(Epochs, Cancelled: true, Options.CheckpointPath);
     }
 
-    /// <summary>Writes the model together with all that <see cref="Resume"/> needs; <see cref="Checkpoint.Load"/> reads it too.</summary>
+    /// <summary>Writes the model with all that <see cref="Resume"/> needs; <see cref="Checkpoint.Load"/> reads it too.</summary>
     /// <param name="path">The file; an existing one is replaced.</param>
     /// <exception cref="CheckpointException">The file cannot be written; an existing one is unchanged.</exception>
     public void Save(string path)
@@ -148,7 +152,9 @@ public sealed class Trainer : IDisposable
         if (state.StepsTaken > Steps || state.Epochs.Count > state.StepsTaken / StepsPerEpoch)
         {
             throw new CheckpointException(
-                file.Path, $"the training in the metadata took {state.StepsTaken} steps of {Steps} and ended {state.Epochs.Count} epochs of {StepsPerEpoch} steps; these do not fit together");
+                file.Path,
+                $"the training in the metadata took {state.StepsTaken} steps of {Steps} and ended {state.Epochs.Count} "
+                    + $"epochs of {StepsPerEpoch} steps; these do not fit together");
         }
         _optimization.LoadState((name, tensor) => file.ReadInto(Checkpoint.OptimizerPrefix + name, tensor));
         StepsTaken = state.StepsTaken;
@@ -249,7 +255,8 @@ public sealed class Trainer : IDisposable
         if (dataset.Classes.Count > architecture.Head.Classes)
         {
             throw new ArgumentException(
-                $"the data set has {dataset.Classes.Count} classes; {architecture.Name} has logits for {architecture.Head.Classes}", argument);
+                $"the data set has {dataset.Classes.Count} classes; {architecture.Name} has logits for "
+                    + $"{architecture.Head.Classes}", argument);
         }
     }
 

@@ -179,6 +179,9 @@ public sealed record TrainingOptions
     internal void EnsureValid(string argument)
     {
         if (Check() is { Count: > 0 } mistakes)
-            throw new ArgumentException($"the training options have {mistakes.Count} mistake(s): {string.Join("; ", mistakes)}", argument);
+        {
+            throw new ArgumentException(
+                $"the training options have {mistakes.Count} mistake(s): {string.Join("; ", mistakes)}", argument);
+        }
     }
 }

@@ -32,7 +32,8 @@ internal sealed record TrainingState(
         if (!file.Metadata.TryGetValue(Key, out var json))
         {
             throw new CheckpointException(
-                file.Path, $"the metadata holds no training (key '{Key}'); this is a model alone: load it, and start a new training");
+                file.Path,
+                $"the metadata holds no training (key '{Key}'); this is a model alone: load it and start a new training");
         }
         TrainingState state;
         try
@@ -44,9 +45,18 @@ internal sealed record TrainingState(
             throw new CheckpointException(file.Path, $"the training in the metadata cannot be read: {error.Message}", error);
         }
         if (state.Options.Check() is { Count: > 0 } mistakes)
-            throw new CheckpointException(file.Path, $"the options of the training in the metadata are wrong: {string.Join("; ", mistakes)}");
+        {
+            throw new CheckpointException(
+                file.Path,
+                $"the options of the training in the metadata are wrong: {string.Join("; ", mistakes)}");
+        }
         if (state.StepsTaken < 0 || state.Images < 1)
-            throw new CheckpointException(file.Path, $"the training in the metadata has {state.StepsTaken} steps and {state.Images} images; both must be numbers of something");
+        {
+            throw new CheckpointException(
+                file.Path,
+                $"the training in the metadata has {state.StepsTaken} steps and {state.Images} images; "
+                + "both must be numbers of something");
+        }
         return state;
     }
 }
