@@ -20,3 +20,7 @@ fsi.AddPrinter Printing.attention
 fsi.AddPrinter Printing.transition
 fsi.AddPrinter Printing.dataset
 fsi.AddPrinter Printing.tensor
+fsi.AddPrinter Printing.layer
+fsi.AddPrinter Printing.evaluation
+fsi.AddPrinter Printing.options
+fsi.AddPrinter(fun (problem: LocalAttention.Core.Specification.Problem) -> problem.ToString())

@@ -17,10 +17,11 @@ let qnaVitTiny =
           |> downsample (qna 3 |> heads 64)
           stage (2 * localWindow 7 |> heads 16) ]
     |> head (classify 1000)
+    |> dropPath 0.05
     |> conventions flax
 
 show qnaVitTiny
-printfn "the published model has as many parameters: %b\n" (parameters qnaVitTiny = parameters QnAViT.tiny)
+printfn "equal to the one of the zoo: %b\n" (qnaVitTiny = QnAViT.tiny)
 
 // The Slide Transformer paper's move: slide attention in the first two stages of Swin.
 Swin.tiny
@@ -29,6 +30,10 @@ Swin.tiny
 |> show
 
 // Every QnA window of a model, transitions included; a sweep is a list.
+printfn
+    "so is its sister of 7×7: %b\n"
+    (qnaVitTiny |> everyQna (windowSize 7) |> named "qna-vit-tiny-7x7" = QnAViT.tiny7x7)
+
 [ for k in [ 3; 5; 7; 9 ] -> qnaVitTiny |> everyQna (windowSize k) |> named $"qna-vit-tiny, {k}×{k}" ]
 |> Printing.comparison
 |> printfn "%s\n"

@@ -217,6 +217,51 @@ module Printing =
 
     let private percent (share: float) = share.ToString "0.00%"
 
+    /// Accuracy and loss on a data set.
+    let evaluation (result: EvaluationResult) : string =
+        let rounded (number: float) = number.ToString "0.0000"
+        $"accuracy {rounded result.Accuracy}, loss {rounded result.Loss}, {count result.Images} images"
+
+    /// What is known of one part of a model without a tensor, on a line.
+    let layer (layer: LayerTrace) : string =
+        $"{layer.Place}: {layer.Kind}, {layer.Input} to {layer.Output}, {count layer.Parameters.All} parameters"
+
+    /// A training's options, those that say something.
+    let options (options: TrainingOptions) : string =
+        let positive (name: string) (value: float) =
+            if value > 0.0 then [ $"{name} {value}" ] else []
+
+        [ [ Words.plural options.Epochs "epoch"
+            $"batches of {options.BatchSize}"
+            $"learning rate {options.LearningRate}" ]
+          positive "falling to" options.MinimumLearningRate
+          (if options.WarmupSteps.HasValue then
+               [ $"warm-up of {options.WarmupSteps.Value} steps" ]
+           else
+               positive "epochs of warm-up" options.WarmupEpochs)
+          positive "weight decay" options.Decay
+          (if options.ClipNorm.HasValue then
+               [ $"gradients clipped to {options.ClipNorm.Value}" ]
+           else
+               [])
+          positive "label smoothing" options.LabelSmoothing
+          positive "mixup" options.MixupAlpha
+          (if options.CropPadding > 0 then
+               [ $"random crops by {options.CropPadding}" ]
+           else
+               [])
+          (if options.HorizontalFlip then
+               [ "horizontal flips" ]
+           else
+               [])
+          [ $"seed {options.Seed}" ]
+          match options.CheckpointPath with
+          | null -> []
+          | path -> [ $"checkpoint {path}" ]
+          List.ofSeq (options.Check()) |> List.map (fun mistake -> $"wrong: {mistake}") ]
+        |> List.concat
+        |> String.concat ", "
+
     /// A training's epochs, and how it ended.
     let training (result: TrainingResult) : string =
         let row (epoch: EpochResult) =
