@@ -26,9 +26,7 @@ for map in model |> features images do
 
 // At inference the two convolutions of each slide layer merge into one; the outputs are the same.
 let before = model |> predict images
-model.eval ()
-model.merge_shifts ()
-let after = model |> predict images
+let after = model |> forInference |> predict images
 printfn "merged: the same features %b" (before.allclose after)
 
 // An image that does not fit says what would.

@@ -7,8 +7,12 @@ open TorchSharp
 /// Images to learn from, and images to be tested on.
 [<NoComparison; NoEquality>]
 type Examples =
-    { Training: ImageDataset
-      Test: ImageDataset }
+    {
+        /// The images to learn from.
+        Training: ImageDataset
+        /// The images to be tested on, never learned from.
+        Test: ImageDataset
+    }
 
 /// Sets of labelled images.
 [<AutoOpen>]

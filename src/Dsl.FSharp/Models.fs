@@ -50,6 +50,16 @@ module Models =
         finally
             model.train training
 
+    /// <summary>
+    /// The model for inference: its slide layers' two convolutions merged into one, outputs unchanged. It is the same
+    /// object; <c>train</c> undoes this by itself.
+    /// </summary>
+    /// <example><code lang="fsharp">let fast = SlideSwin.tiny |> build |> forInference</code></example>
+    let forInference (model: Backbone) : Backbone =
+        model.eval ()
+        model.merge_shifts ()
+        model
+
     /// <summary>Accuracy and loss on images with labels.</summary>
     /// <example><code lang="fsharp">(model |> evaluate fashion.Test).Accuracy</code></example>
     let evaluate (images: ImageDataset) (model: Backbone) : EvaluationResult = Evaluation.Of(model, images)

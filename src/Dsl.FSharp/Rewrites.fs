@@ -16,33 +16,67 @@ module Rewrites =
 
     // ------------------------------------------------------------------------------------------ which blocks
 
-    let private whenOf<'attention, 'kind, 'replacement, 'heads, 'count, 'replacementCount, 'before>
-        (rewrite: Blocks<'kind, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
-        (blocks: Blocks<'before, 'heads, 'count>)
+    let private whenever
+        (isMeant: Attention -> bool)
+        (rewrite: Blocks<'meant, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
+        (blocks: Blocks<'kind, 'heads, 'count>)
         : Blocks<AnyKind, 'heads, Many> =
-        { Items =
-            blocks.Items
-            |> List.collect (fun block ->
-                match box block.Attention with
-                | :? 'attention -> (rewrite (Blocks.one block)).Items
-                | _ -> [ block ]) }
+        let rewritten (block: Block) =
+            if isMeant block.Attention then
+                (rewrite (Blocks.one block)).Items
+            else
+                [ block ]
+
+        { Items = List.collect rewritten blocks.Items }
 
     /// <summary>Applies a rewrite to the QnA blocks among some, and leaves the others.</summary>
     /// <example><code lang="fsharp">QnAViT.tiny |> inStages [ 3 ] (whenQna (attention (slide 3)))</code></example>
-    let whenQna rewrite blocks =
-        whenOf<QnAAttention, QnA, _, _, _, _, _> rewrite blocks
+    let whenQna
+        (rewrite: Blocks<QnA, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
+        (blocks: Blocks<'kind, 'heads, 'count>)
+        : Blocks<AnyKind, 'heads, Many> =
+        blocks
+        |> whenever
+            (function
+            | QnA _ -> true
+            | _ -> false)
+            rewrite
 
     /// Applies a rewrite to the slide blocks among some, and leaves the others.
-    let whenSlide rewrite blocks =
-        whenOf<SlideAttention, Slide, _, _, _, _, _> rewrite blocks
+    let whenSlide
+        (rewrite: Blocks<Slide, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
+        (blocks: Blocks<'kind, 'heads, 'count>)
+        : Blocks<AnyKind, 'heads, Many> =
+        blocks
+        |> whenever
+            (function
+            | Slide _ -> true
+            | _ -> false)
+            rewrite
 
     /// Applies a rewrite to the blocks of window attention among some, and leaves the others.
-    let whenWindow rewrite blocks =
-        whenOf<WindowAttention, Window, _, _, _, _, _> rewrite blocks
+    let whenWindow
+        (rewrite: Blocks<Window, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
+        (blocks: Blocks<'kind, 'heads, 'count>)
+        : Blocks<AnyKind, 'heads, Many> =
+        blocks
+        |> whenever
+            (function
+            | Window _ -> true
+            | _ -> false)
+            rewrite
 
     /// Applies a rewrite to the blocks of global attention among some, and leaves the others.
-    let whenGlobal rewrite blocks =
-        whenOf<GlobalAttention, Global, _, _, _, _, _> rewrite blocks
+    let whenGlobal
+        (rewrite: Blocks<Global, 'heads, One> -> Blocks<'replacement, 'heads, 'replacementCount>)
+        (blocks: Blocks<'kind, 'heads, 'count>)
+        : Blocks<AnyKind, 'heads, Many> =
+        blocks
+        |> whenever
+            (function
+            | Global _ -> true
+            | _ -> false)
+            rewrite
 
     // ------------------------------------------------------------------------------------------ every block of a model
 
