@@ -11,6 +11,7 @@ public static partial class torch
         /// The managed half of one graph node: kept alive by the native half through a <see cref="GCHandle"/>, which the
         /// native half frees when it goes.
         /// </summary>
+#pragma warning disable CA1001 // The context lives and dies with the graph node: there is no one to dispose it
         private sealed class ManagedNode
         {
             private readonly IManagedFunction function;
@@ -39,8 +40,8 @@ public static partial class torch
                 var constant = context.NonDifferentiableTensors;
                 var results = new nint[outputs.Count];
                 var state = GCHandle.ToIntPtr(GCHandle.Alloc(this));
-                fixed (nint* input = Handles(inputs), output = Handles(outputs), save = Handles(saved), change = Handles(dirty),
-                       without = Handles(constant), result = results)
+                fixed (nint* input = Handles(inputs), output = Handles(outputs), save = Handles(saved),
+                       change = Handles(dirty), without = Handles(constant), result = results)
                 {
                     var call = new FunctionCall
                     {
@@ -65,17 +66,13 @@ public static partial class torch
                 }
 
                 GC.KeepAlive(inputs);
+                GC.KeepAlive(outputs);
                 GC.KeepAlive(saved);
                 GC.KeepAlive(dirty);
                 GC.KeepAlive(constant);
                 var wrapped = new List<Tensor>(results.Length);
-                for (var i = 0; i < results.Length; i++)
-                {
-                    // The tensors that `forward` made are given up for those that the graph knows, often the same ones.
-                    wrapped.Add(new Tensor(results[i]));
-                    if (!inputs.Contains(outputs[i]) && !saved.Contains(outputs[i]))
-                        outputs[i]?.Dispose();
-                }
+                foreach (var result in results)
+                    wrapped.Add(new Tensor(result));
 
                 return wrapped;
             }
@@ -128,14 +125,11 @@ public static partial class torch
                     }
                 }
 
-                // Released here rather than by the finaliser: what backward got and returned is the engine's now.
-                foreach (var tensor in received)
-                    tensor.Dispose();
-                foreach (var tensor in grads)
-                    tensor?.Dispose();
+                GC.KeepAlive(grads);
             }
 
             private static bool IsAbsent(Tensor? tensor) => tensor is null || tensor.IsInvalid;
         }
+#pragma warning restore CA1001
     }
 }

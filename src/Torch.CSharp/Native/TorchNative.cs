@@ -194,10 +194,10 @@ internal static unsafe partial class TorchNative
     internal static partial byte tn_set_setting(string name, int value);
 
     /// <summary><c>tn_index_item</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
     internal struct IndexItem
     {
         internal IndexKind Kind;
-        internal int Reserved;
         internal long Start;
         internal long Stop;
         internal long Step;

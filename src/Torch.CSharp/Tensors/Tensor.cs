@@ -50,7 +50,9 @@ public static partial class torch
         /// <summary>Gives the native tensor up to the caller, who must free it.</summary>
         public nint DecoupleFromNativeHandle()
         {
+#pragma warning disable CA1816 // There is nothing left to finalise
             GC.SuppressFinalize(this);
+#pragma warning restore CA1816
             var released = Handle;
             handle = 0;
             NativeMemoryPressure.Freed();

@@ -1,0 +1,99 @@
+namespace TorchSharp;
+
+// Tensors with elements of type double.
+public static partial class torch
+{
+    public static Tensor tensor(
+        IList<double> rawArray,
+        long dim0,
+        long dim1,
+        long dim2,
+        long dim3,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements(rawArray), [dim0, dim1, dim2, dim3], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        IList<double> rawArray,
+        long dim0,
+        long dim1,
+        long dim2,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements(rawArray), [dim0, dim1, dim2], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        IList<double> rawArray,
+        long rows,
+        long columns,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements(rawArray), [rows, columns], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        IList<double> rawArray,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements(rawArray), [rawArray.Count], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        Memory<double> rawArray,
+        ReadOnlySpan<long> dimensions,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(rawArray.Span, dimensions, dtype, device, requires_grad, names);
+
+    public static Tensor tensor(double scalar, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
+        OfMemory<double>([scalar], [], dtype, device, requires_grad, null);
+
+    public static Tensor tensor(
+        double[,,,] rawArray,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements<double>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1), rawArray.GetLength(2), rawArray.GetLength(3)], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        double[,,] rawArray,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements<double>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1), rawArray.GetLength(2)], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        double[,] rawArray,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(Elements<double>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        double[] rawArray,
+        ReadOnlySpan<long> dimensions,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(rawArray, dimensions, dtype, device, requires_grad, names);
+
+    public static Tensor tensor(
+        double[] rawArray,
+        ScalarType? dtype = null,
+        Device? device = null,
+        bool requires_grad = false,
+        string[]? names = null) =>
+        OfMemory<double>(rawArray, [rawArray.Length], dtype, device, requires_grad, names);
+}
