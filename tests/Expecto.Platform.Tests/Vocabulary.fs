@@ -226,6 +226,30 @@ let private trees =
               Focused
               "") ]
 
+[<Tests>]
+let marked = testList "marked" [ testCase "plain" ignore ]
+
+[<PTests>]
+let markedPending = testList "marked" [ testCase "pending" ignore ]
+
+[<FTests>]
+let markedFocused = testList "marked" [ testCase "focused" ignore ]
+
+let private attributes =
+    [ testCase "marked values are found once, with their states" (fun () ->
+          let found = Impl.testFromAssembly (Reflection.Assembly.GetExecutingAssembly())
+          let flat = Test.toTestCodeList (Expect.wantSome found "there are some")
+
+          let states =
+              flat
+              |> List.map (fun flat -> String.concat "/" flat.name, flat.state)
+              |> List.sort
+
+          let expected =
+              [ "marked/focused", Focused; "marked/pending", Pending; "marked/plain", Normal ]
+
+          Expect.equal states expected "names and states") ]
+
 type Even = Even of int
 
 type EvenNumbers =
@@ -300,4 +324,5 @@ let tests =
           testList "ends" ends
           testList "shapes" shapes
           testList "trees" trees
+          testList "attributes" attributes
           testList "properties" properties ]

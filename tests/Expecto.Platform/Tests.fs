@@ -554,58 +554,10 @@ module Tests =
     let runTestsWithCLIArgs cliArgs args tests =
         runTestsWithCLIArgsAndCancel CancellationToken.None cliArgs args tests
 
-    let private stateOf (info: MemberInfo) =
-        let has (attribute: Type) = info.IsDefined(attribute, true)
-
-        if has typeof<FTestsAttribute> then Some Focused
-        elif has typeof<TestsAttribute> then Some Normal
-        elif has typeof<PTestsAttribute> then Some Pending
-        else None
-
-    let private valueOf (info: MemberInfo) =
-        let value =
-            match info with
-            | :? PropertyInfo as property -> property.GetValue null
-            | :? FieldInfo as field -> field.GetValue null
-            | :? MethodInfo as method when method.GetParameters().Length = 0 -> method.Invoke(null, [||])
-            | _ -> null
-
-        match value with
-        | :? Test as test -> test
-        | null ->
-            let name = $"{info.DeclaringType.FullName}.{info.Name}"
-
-            raise (
-                NullTestDiscoveryException $"{name} is null: it is marked as tests, and was not initialised."
-            )
-        | value ->
-            let name = $"{info.DeclaringType.FullName}.{info.Name}"
-
-            raise (
-                TestDiscoveryException
-                    $"{name} is marked as tests, and is a {value.GetType().FullName}, not a Test."
-            )
-
-    /// The tests of an assembly that are marked with `Tests`, `FTests` or `PTests`.
-    let testFromAssembly (assembly: Assembly) =
-        let statics = BindingFlags.Public ||| BindingFlags.NonPublic ||| BindingFlags.Static
-
-        let marked =
-            [ for declaring in assembly.GetTypes() do
-                  for info in declaring.GetMembers statics do
-                      match stateOf info with
-                      | Some state -> TestList([ valueOf info ], state)
-                      | None -> () ]
-
-        match marked with
-        | [] -> None
-        | tests -> Some(TestList(tests, Normal))
-
     /// Runs the marked tests of the program's own assembly with a token.
     let runTestsInAssemblyWithCLIArgsAndCancel (ct: CancellationToken) cliArgs args =
         let tests =
-            testFromAssembly (Assembly.GetEntryAssembly())
-            |> Option.defaultValue (TestList([], Normal))
+            Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], Normal))
 
         runTestsWithCLIArgsAndCancel ct cliArgs args tests
 

@@ -16,9 +16,10 @@ let private filled shapes =
     Map [ for name, shape in shapes -> name, Counter.array $"diffsharp/{name}" shape ]
 
 /// One layer of each kind.
+[<Tests>]
 let tests =
     testList
-        "DiffSharp"
+        "oracle.DiffSharp"
         [ testCase "QnA" (fun () ->
               let layer =
                   { Qna.create 4 2 3 with

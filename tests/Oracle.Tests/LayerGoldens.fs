@@ -130,5 +130,6 @@ let private slide (case: JsonElement) =
     (fun inputs -> Slide.forward layer inputs inputs["x"])
 
 /// All layer cases.
+[<Tests>]
 let tests =
-    testList "goldens" [ goldens "qna-layers" qna; goldens "slide-layers" slide ]
+    testList "oracle.goldens" [ goldens "qna-layers" qna; goldens "slide-layers" slide ]

@@ -111,4 +111,5 @@ let private arrays =
               (NdArray.roll -(down % 100) -(right % 100) there).Elements = map.Elements) ]
 
 /// All of it.
-let tests = testList "numbers" [ derivatives; counter; safetensors; arrays ]
+[<Tests>]
+let tests = testList "oracle.numbers" [ derivatives; counter; safetensors; arrays ]

@@ -31,6 +31,14 @@ type NdArray<'T>(shape: int array, elements: 'T array) =
     member _.Shape = shape
     /// The elements in row-major order.
     member _.Elements = elements
+
+    /// The shape and the first elements.
+    override _.ToString() =
+        let sides = shape |> Array.map string |> String.concat "×"
+        let first = elements |> Seq.truncate 6 |> Seq.map string |> String.concat ", "
+        let rest = if elements.Length > 6 then ", …" else ""
+        $"{sides} [{first}{rest}]"
+
     /// The element at an index of any rank.
     member _.At(index: int array) = elements[offset index]
     /// The element of a vector.
