@@ -70,7 +70,7 @@ public abstract class Convolution : nn.Module<Tensor, Tensor>
         get => _weight!;
         set
         {
-            if (value is not null && value.Handle == _weight?.Handle)
+            if (ReferenceEquals(value, _weight))
                 return;
             _weight?.Dispose();
             _weight = value?.DetachFromDisposeScope() as Parameter;
@@ -84,7 +84,7 @@ public abstract class Convolution : nn.Module<Tensor, Tensor>
         get => _bias;
         set
         {
-            if (value is not null && value.Handle == _bias?.Handle)
+            if (ReferenceEquals(value, _bias))
                 return;
             _bias?.Dispose();
             _bias = value?.DetachFromDisposeScope() as Parameter;

@@ -60,7 +60,7 @@ public abstract class NormBase : nn.Module<Tensor, Tensor>
         get => _weight!;
         set
         {
-            if (value is not null && value.Handle == _weight?.Handle)
+            if (ReferenceEquals(value, _weight))
                 return;
             _weight?.Dispose();
             _weight = value?.DetachFromDisposeScope() as Parameter;
@@ -74,7 +74,7 @@ public abstract class NormBase : nn.Module<Tensor, Tensor>
         get => _bias;
         set
         {
-            if (value is not null && value.Handle == _bias?.Handle)
+            if (ReferenceEquals(value, _bias))
                 return;
             _bias?.Dispose();
             _bias = value?.DetachFromDisposeScope() as Parameter;
@@ -88,7 +88,7 @@ public abstract class NormBase : nn.Module<Tensor, Tensor>
         get => _running_mean;
         set
         {
-            if (value is not null && value.Handle == _running_mean?.Handle)
+            if (ReferenceEquals(value, _running_mean))
                 return;
             _running_mean?.Dispose();
             _running_mean = value?.DetachFromDisposeScope();
@@ -102,7 +102,7 @@ public abstract class NormBase : nn.Module<Tensor, Tensor>
         get => _running_var;
         set
         {
-            if (value is not null && value.Handle == _running_var?.Handle)
+            if (ReferenceEquals(value, _running_var))
                 return;
             _running_var?.Dispose();
             _running_var = value?.DetachFromDisposeScope();
@@ -116,7 +116,7 @@ public abstract class NormBase : nn.Module<Tensor, Tensor>
         get => _num_batches_tracked;
         set
         {
-            if (value is not null && value.Handle == _num_batches_tracked?.Handle)
+            if (ReferenceEquals(value, _num_batches_tracked))
                 return;
             _num_batches_tracked?.Dispose();
             _num_batches_tracked = value?.DetachFromDisposeScope();

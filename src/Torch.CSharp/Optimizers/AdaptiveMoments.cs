@@ -24,6 +24,12 @@ internal static class AdaptiveMoments
         Tensor parameter, Tensor gradient, Tensor mean, Tensor square, Tensor? largestSquare, long step, double lr,
         (double, double) betas, double eps, double decay, bool decoupled, bool maximize)
     {
+        if (largestSquare is null && FusedMoments.Suits(parameter, gradient, mean, square))
+        {
+            FusedMoments.Step(parameter, gradient, mean, square, new(step, lr, betas, eps, decay, decoupled, maximize));
+            return;
+        }
+
         var (beta1, beta2) = betas;
         using var negated = maximize ? Aten.Call("neg", gradient) : null;
         var direction = negated ?? gradient;
