@@ -4,6 +4,7 @@ open Expecto
 
 [<EntryPoint>]
 let main arguments =
-    [ testList "specification" [ Values.tests; Json.tests; ValidationTexts.tests ] ]
+    [ testList "specification" [ Values.tests; Json.tests; ValidationTexts.tests ]
+      testList "layers" [ AgainstOracle.tests; Laws.tests; Equivariance.tests ] ]
     |> testList "core"
     |> runTestsWithCLIArgs [] arguments
