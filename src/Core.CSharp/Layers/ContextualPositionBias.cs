@@ -23,10 +23,10 @@ internal sealed class ContextualPositionBias : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>From queries <c>[Nq, h, d]</c> to the table <c>[Nq·h, k²]</c>.</summary>
+    /// <summary>From queries <c>[Nq, h, d]</c> to the table <c>[k², Nq·h]</c>.</summary>
     public override Tensor forward(Tensor queries) =>
         (queries.flatten(1).matmul(kernel.flatten(0, 1).flatten(1)) + bias.flatten())
             .view(queries.size(0), bias.size(0), bias.size(1))
-            .transpose(1, 2)
-            .reshape(-1, bias.size(0));
+            .transpose(0, 1)
+            .flatten(1);
 }

@@ -123,15 +123,14 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
     /// <exception cref="ArgumentException">The map has another rank, width, element type or device, or is smaller than a pooling window.</exception>
     public override Tensor forward(Tensor map)
     {
-        var (batch, height, width) = MapInput.Require(map, _inputChannels, Wk, _place);
+        var (_, height, width) = MapInput.Require(map, _inputChannels, Wk, _place);
         RequireWindow(height, width);
         using var scope = NewDisposeScope();
         var queries = NormalisedQueries();
         var scores = Scores(map, queries);
         var aggregated = QnAAggregation.Attend(
             scores, to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
-        return to_out.call(Arrange(aggregated, batch, _windows.CountAlong(height), _windows.CountAlong(width)))
-            .MoveToOuterDisposeScope();
+        return to_out.call(Arrange(aggregated)).MoveToOuterDisposeScope();
     }
 
     /// <summary>q̂: <c>[sets·Nq, h, d]</c>.</summary>
@@ -149,44 +148,47 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
         return nn.functional.linear(map, keysOfQueries.flatten(0, 1), bias);
     }
 
-    /// <summary>P: <c>[sets·Nq·h, k²]</c>.</summary>
+    /// <summary>P: <c>[k², sets·Nq·h]</c>.</summary>
     private Tensor? PositionTable(Tensor queries)
     {
         switch (rpe_bias)
         {
             case Parameter table:
-                return (_attention.ScalePositionBias ? table / Math.Sqrt(HeadWidth) : table).transpose(0, 1);
+                return _attention.ScalePositionBias ? table / Math.Sqrt(HeadWidth) : table;
             case ContextualPositionBias contextual:
                 return contextual.call(queries);
             default:
                 var embedding = absolute_pos_embedding?.view(_windows.Area, -1, _attention.Heads, HeadWidth);
-                return embedding is null ? null : (queries * embedding).sum(3).flatten(1).transpose(0, 1);
+                return embedding is null ? null : (queries * embedding).sum(3).flatten(1);
         }
     }
 
-    /// <summary>A: <c>[sets·Nq·h, k² or 1]</c>.</summary>
+    /// <summary>A: <c>[k² or 1, sets·Nq·h]</c>.</summary>
     private Tensor? ScaleTable(Tensor like)
     {
         var perSet = _attention.Queries * _attention.Heads;
         return _attention.Scale switch
         {
-            AttentionScale.Normal or AttentionScale.NormalElementwise => attn_scale_weights!.squeeze(0).squeeze(0).transpose(0, 1),
-            AttentionScale.Ones => attn_scale_pos!.view(_windows.Area, -1).transpose(0, 1),
-            AttentionScale.PositiveNegative =>
-                (1 - (2 * arange(perSet, dtype: like.dtype, device: like.device).ge(perSet / 2).to(like.dtype)))
-                    .repeat(Sets).unsqueeze(-1),
-            AttentionScale.Average => full(Sets * perSet, 1, 1.0 / _attention.Queries, dtype: like.dtype, device: like.device),
+            AttentionScale.Normal or AttentionScale.NormalElementwise => attn_scale_weights!.view(-1, Sets * perSet),
+            AttentionScale.Ones => attn_scale_pos!.view(-1, Sets * perSet),
+            AttentionScale.PositiveNegative => Signs(perSet, like).repeat(Sets).unsqueeze(0),
+            AttentionScale.Average => full(1, Sets * perSet, 1.0 / _attention.Queries, dtype: like.dtype, device: like.device),
             _ => null,
         };
     }
 
-    /// <summary>From <c>[B, u², F, L]</c> to tokens <c>[B, H'·u, W'·u, F]</c>.</summary>
-    private Tensor Arrange(Tensor aggregated, long batch, long height, long width) =>
-        _upsampling == 1
-            ? aggregated.view(batch, _width, height, width).permute(0, 2, 3, 1)
-            : aggregated.view(batch, _upsampling, _upsampling, _width, height, width)
-                .permute(0, 4, 1, 5, 2, 3)
-                .reshape(batch, height * _upsampling, width * _upsampling, _width);
+    /// <summary>+1 in the first half, −1 in the second.</summary>
+    private static Tensor Signs(int length, Tensor like) =>
+        1 - (2 * arange(length, device: like.device).ge(length / 2).to(like.dtype));
+
+    /// <summary>From <c>[B, H, W, u², F]</c> to tokens <c>[B, H·u, W·u, F]</c>.</summary>
+    private Tensor Arrange(Tensor aggregated)
+    {
+        var (batch, height, width) = (aggregated.size(0), aggregated.size(1), aggregated.size(2));
+        return aggregated.view(batch, height, width, _upsampling, _upsampling, _width)
+            .permute(0, 1, 3, 2, 4, 5)
+            .reshape(batch, height * _upsampling, width * _upsampling, _width);
+    }
 
     private void RequireConsistent(bool pooling)
     {

@@ -7,28 +7,39 @@ namespace LocalAttention.Core.Layers;
 /// convolutions are linear in the window, so their sum is taken over the window's tokens instead of storing
 /// <c>k²</c> convolved maps:
 /// <code>
-/// logit[j] = Σ_{c,t} W[c,j,t] · (q_c K[c,p+t]) + Σ_c q_c (b[c,j] + rpb[n,j])
+/// logit[j] = Σ_t Σ_c W[c,j,t] · q_c K[c,p+t] + Σ_c q_c (b[c,j] + rpb[n,j])
 /// out_c = Σ_t (Σ_j a_j W[c,j,t]) · V[c,p+t] + Σ_j a_j b[c,j]          a = softmax_j(logit)
 /// </code>
 /// </summary>
 internal static class SlideAggregation
 {
     /// <summary>The attended values of every token.</summary>
-    /// <param name="queries">Scaled queries of all images and heads, <c>[B·h, d, L]</c>.</param>
-    /// <param name="keys">Each token's window of keys, <c>[B·h, d, k², L]</c>.</param>
-    /// <param name="values">Each token's window of values, <c>[B·h, d, k², L]</c>.</param>
-    /// <param name="weight"><c>W</c>: sample from position of the window, <c>[d, k², k²]</c>.</param>
+    /// <param name="queries">Scaled queries, <c>[B, H, W, h, d]</c>.</param>
+    /// <param name="keys">Keys on the extended map, <c>[B, H + 2r, W + 2r, h, d]</c>.</param>
+    /// <param name="values">Values on the extended map, <c>[B, H + 2r, W + 2r, h, d]</c>.</param>
+    /// <param name="weight"><c>W</c>: channel, sample, position of the window, <c>[d, k², k²]</c>.</param>
     /// <param name="bias"><c>b</c>: <c>[d, k²]</c>.</param>
     /// <param name="positionBias"><c>rpb</c>: <c>[h, k²]</c>.</param>
-    /// <returns><c>[B·h, d, L]</c>.</returns>
-    public static Tensor Attend(Tensor queries, Tensor keys, Tensor values, Tensor weight, Tensor bias, Tensor positionBias)
+    /// <param name="windows">The grid of windows.</param>
+    /// <returns><c>[B, H, W, h, d]</c>.</returns>
+    public static Tensor Attend(
+        Tensor queries, Tensor keys, Tensor values, Tensor weight, Tensor bias, Tensor positionBias, WindowGrid windows)
     {
-        var samplesFromWindow = weight.transpose(0, 1).flatten(1);
-        var products = (queries.unsqueeze(2) * keys).flatten(1, 2);
-        var biases = (bias.transpose(0, 1) + positionBias.unsqueeze(2)).repeat(queries.size(0) / positionBias.size(0), 1, 1);
-        var logits = samplesFromWindow.matmul(products) + biases.matmul(queries);
-        var attention = logits.softmax(1);
-        var windowFromSamples = samplesFromWindow.transpose(0, 1).matmul(attention).view_as(values);
-        return (windowFromSamples * values).sum(2) + bias.matmul(attention);
+        var samples = weight.unbind(2);
+        var logits = queries.matmul(bias) + (queries.sum(-1, keepdim: true) * positionBias);
+        foreach (var (position, key) in windows.Neighbours(keys).Index())
+        {
+            using var products = queries * key;
+            using var part = products.matmul(samples[position]);
+            logits.add_(part);
+        }
+        var attention = logits.softmax(-1);
+        var attended = attention.matmul(bias.transpose(0, 1));
+        foreach (var (position, value) in windows.Neighbours(values).Index())
+        {
+            using var shares = attention.matmul(samples[position].transpose(0, 1));
+            attended.addcmul_(shares, value, 1);
+        }
+        return attended;
     }
 }

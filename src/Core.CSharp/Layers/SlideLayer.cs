@@ -80,6 +80,8 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
 
     private int Radius => _attention.Window / 2;
 
+    private WindowGrid Windows => new(_attention.Window, 1, Radius);
+
     /// <summary>
     /// Adds both convolutions up once, for inference: exactly the sum that <see cref="forward"/> otherwise makes each
     /// time. The merged weights have no gradient and do not follow later changes of the parameters.
@@ -122,17 +124,15 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
         RequirePadding(height, width);
         using var scope = NewDisposeScope();
-        var maps = qkv.call(map)
-            .view(batch, height, width, _attention.Heads, 3, HeadWidth)
-            .permute(4, 0, 3, 5, 1, 2)
-            .reshape(3, batch * _attention.Heads, HeadWidth, height, width)
-            .unbind(0);
-        var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
+        var projected = qkv.call(map).view(batch, height, width, _attention.Heads, 3, HeadWidth);
+        var queries = projected.select(4, 0) * (_attention.Scale ?? (1 / Math.Sqrt(HeadWidth)));
+        var extended = Extend(projected.narrow(4, 1, 2).reshape(batch, height, width, 2L * _channels))
+            .view(batch, height + (2 * Radius), width + (2 * Radius), _attention.Heads, 2, HeadWidth)
+            .unbind(4);
         var (weight, bias) = CurrentConvolution();
         var attended = SlideAggregation.Attend(
-            maps[0].flatten(2) * scale, Neighbours(maps[1]), Neighbours(maps[2]), weight, bias,
-            relative_position_bias_table.view(_attention.Heads, Samples));
-        return proj.call(attended.view(batch, _channels, height, width).permute(0, 2, 3, 1)).MoveToOuterDisposeScope();
+            queries, extended[0], extended[1], weight, bias, relative_position_bias_table.view(_attention.Heads, Samples), Windows);
+        return proj.call(attended.flatten(3)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -168,12 +168,12 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         return _merged ?? SumOfConvolutions();
     }
 
-    /// <summary>Every token's window of one map <c>[N, d, H, W]</c>: <c>[N, d, k², L]</c>.</summary>
-    private Tensor Neighbours(Tensor map)
+    /// <summary>A map <c>[B, H, W, C]</c> with what stands outside it: <c>[B, H + 2r, W + 2r, C]</c>.</summary>
+    private Tensor Extend(Tensor map)
     {
         if (_attention.Padding == EdgePadding.Zeros || Radius == 0)
         {
-            return new WindowGrid(_attention.Window, 1, Radius).Unfold(map);
+            return Windows.Extend(map);
         }
         var mode = _attention.Padding switch
         {
@@ -181,8 +181,8 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
             EdgePadding.Reflect => PaddingModes.Reflect,
             _ => PaddingModes.Replicate,
         };
-        var padded = nn.functional.pad(map, (Radius, Radius, Radius, Radius), mode);
-        return new WindowGrid(_attention.Window, 1, 0).Unfold(padded);
+        // Only the last two dimensions can be extended so.
+        return nn.functional.pad(map.permute(0, 3, 1, 2), (Radius, Radius, Radius, Radius), mode).permute(0, 2, 3, 1).contiguous();
     }
 
     private void RequirePadding(long height, long width)

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace LocalAttention.Core.Layers;
 
 /// <summary>
-/// Overlapping windows over a map: side <paramref name="Side"/>, one at every <paramref name="Stride"/>-th token, the
-/// map extended by <paramref name="Padding"/> positions of zeros.
+/// Overlapping windows over a map: side <paramref name="Side"/>, one at every <paramref name="Stride"/>-th token, on a map
+/// that is extended by <paramref name="Padding"/> tokens on each side.
 /// </summary>
 internal readonly record struct WindowGrid(int Side, int Stride, int Padding)
 {
@@ -14,16 +14,25 @@ internal readonly record struct WindowGrid(int Side, int Stride, int Padding)
     /// <summary>Windows along a side of <paramref name="length"/> tokens.</summary>
     public long CountAlong(long length) => ((length + (2 * Padding) - Side) / Stride) + 1;
 
-    /// <summary>
-    /// Every window of a map <c>[B, C, H, W]</c>, zeros outside it: <c>[B, C, k², L]</c>, windows and positions row by row.
-    /// </summary>
-    public Tensor Unfold(Tensor map) =>
-        nn.functional.unfold(map, Side, padding: Padding, stride: Stride).view(map.size(0), map.size(1), Area, -1);
+    /// <summary>A map <c>[B, H, W, C]</c> extended by a constant.</summary>
+    public Tensor Extend(Tensor map, double value = 0) =>
+        Padding == 0 ? map : nn.functional.pad(map, [0, 0, Padding, Padding, Padding, Padding], value: value);
 
-    /// <summary>0 at window positions inside the map and −∞ at those outside: <c>[k², L]</c>.</summary>
-    public Tensor OutsideBias(long height, long width, Tensor like)
+    /// <summary>
+    /// For each position of the window, row by row, the token that every window has there: <c>k²</c> views
+    /// <c>[B, H', W', …]</c> of an extended map <c>[B, H + 2·padding, W + 2·padding, …]</c>.
+    /// </summary>
+    public IEnumerable<Tensor> Neighbours(Tensor extended)
     {
-        var inside = Unfold(ones(1, 1, height, width, dtype: like.dtype, device: like.device)).squeeze(0).squeeze(0);
-        return zeros_like(inside).masked_fill(inside.eq(0), float.NegativeInfinity);
+        var rows = ((extended.size(1) - Side) / Stride) * Stride;
+        var columns = ((extended.size(2) - Side) / Stride) * Stride;
+        for (var y = 0; y < Side; y++)
+        {
+            var row = extended.slice(1, y, y + rows + 1, Stride);
+            for (var x = 0; x < Side; x++)
+            {
+                yield return row.slice(2, x, x + columns + 1, Stride);
+            }
+        }
     }
 }
