@@ -129,6 +129,7 @@ internal static unsafe partial class TorchNative
     [LibraryImport(Library)] internal static partial void* tn_tensor_data(nint tensor);
     [LibraryImport(Library)] internal static partial long tn_tensor_storage_bytes(nint tensor);
     [LibraryImport(Library)] internal static partial long tn_tensor_version(nint tensor);
+    [LibraryImport(Library)] internal static partial nint tn_tensor_select(nint tensor, long* places, int count);
     [LibraryImport(Library)] internal static partial nint tn_tensor_index(nint tensor, IndexItem* items, int count);
     [LibraryImport(Library)] internal static partial byte tn_tensor_index_put(nint tensor, IndexItem* items, int count, nint value);
 

@@ -24,42 +24,42 @@ public static partial class torch
         [IndexerName("TensorItems")]
         public Tensor this[long i1]
         {
-            get => Index([i1]);
+            get => Select([i1]);
             set => IndexPut(value, [i1]);
         }
 
         [IndexerName("TensorItems")]
         public Tensor this[long i1, long i2]
         {
-            get => Index([i1, i2]);
+            get => Select([i1, i2]);
             set => IndexPut(value, [i1, i2]);
         }
 
         [IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3]
         {
-            get => Index([i1, i2, i3]);
+            get => Select([i1, i2, i3]);
             set => IndexPut(value, [i1, i2, i3]);
         }
 
         [IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4]
         {
-            get => Index([i1, i2, i3, i4]);
+            get => Select([i1, i2, i3, i4]);
             set => IndexPut(value, [i1, i2, i3, i4]);
         }
 
         [IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4, long i5]
         {
-            get => Index([i1, i2, i3, i4, i5]);
+            get => Select([i1, i2, i3, i4, i5]);
             set => IndexPut(value, [i1, i2, i3, i4, i5]);
         }
 
         [IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4, long i5, long i6]
         {
-            get => Index([i1, i2, i3, i4, i5, i6]);
+            get => Select([i1, i2, i3, i4, i5, i6]);
             set => IndexPut(value, [i1, i2, i3, i4, i5, i6]);
         }
 
@@ -107,6 +107,12 @@ public static partial class torch
 
         public Tensor index_put_(Scalar value, params Tensor[] indices) =>
             index_put_(value, Array.ConvertAll(indices, TensorIndex.Tensor));
+
+        private Tensor Select(ReadOnlySpan<long> places)
+        {
+            fixed (long* pointer = places)
+                return Alive(Own(tn_tensor_select(Handle, pointer, places.Length)));
+        }
 
         private Tensor Index(ReadOnlySpan<TensorIndex> indices)
         {

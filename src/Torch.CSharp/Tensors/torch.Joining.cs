@@ -118,6 +118,8 @@ public static partial class torch
 
     public static Tensor imag(Tensor input) => input.imag;
 
+    public static Tensor where(Tensor condition, Tensor x, Tensor y) => x.where(condition, y);
+
     public static Tensor[] where(Tensor condition) => Aten.CallList("where", condition);
 
     public static Tensor gather(Tensor input, long dim, Tensor index, bool sparse_grad = false) =>

@@ -26,7 +26,7 @@ struct Callback : torch::CustomClassHolder {
     void* state;
     int32_t input_count;
 
-    Callback(const tn_function& function)
+    explicit Callback(const tn_function& function)
         : backward(function.backward), release(function.release), state(function.state), input_count(function.input_count) {}
     Callback(const Callback&) = delete;
     Callback& operator=(const Callback&) = delete;
@@ -39,9 +39,8 @@ constexpr const char* callback_key = "callback";
 
 // libtorch's own custom function: it wraps outputs, saves variables and materialises gradients by its own rules.
 struct ManagedFunction : torch::autograd::Function<ManagedFunction> {
-    static variable_list forward(AutogradContext* context, variable_list inputs, const tn_function* function,
-                                 c10::intrusive_ptr<Callback> callback) {
-        (void)inputs;
+    static variable_list forward(AutogradContext* context, const tn_function* function, c10::intrusive_ptr<Callback> callback,
+                                 at::TensorList) {
         context->saved_data[callback_key] = c10::IValue::make_capsule(std::move(callback));
         context->save_for_backward(borrow_all(function->saved, function->saved_count));
         context->mark_dirty(borrow_all(function->dirty, function->dirty_count));
@@ -63,15 +62,12 @@ struct ManagedFunction : torch::autograd::Function<ManagedFunction> {
             callback.state, static_cast<tn_context>(context), handles.data(), static_cast<int32_t>(handles.size()),
             results.data(), callback.input_count);
 
-        variable_list input_grads;
-        input_grads.reserve(results.size() + 2);
-        for (auto* result : results)
-            input_grads.push_back(adopt(result));
+        constexpr size_t no_tensors = 2;  // the arguments of `forward` before the inputs
+        variable_list input_grads(no_tensors + results.size());
+        for (size_t i = 0; i < results.size(); ++i)
+            input_grads[no_tensors + i] = adopt(results[i]);
         if (failure != nullptr)
             throw std::runtime_error(failure);
-        // The two arguments of `forward` that are no tensors have no gradient.
-        input_grads.emplace_back();
-        input_grads.emplace_back();
         return input_grads;
     }
 };
@@ -165,7 +161,8 @@ bool tn_grad(const tn_tensor* outputs, int32_t output_count, const tn_tensor* in
 bool tn_function_apply(const tn_function* function, tn_tensor* results) {
     return succeeded([&] {
         auto callback = c10::make_intrusive<Callback>(*function);
-        auto outputs = ManagedFunction::apply(borrow_all(function->inputs, function->input_count), function, std::move(callback));
+        const auto inputs = borrow_all(function->inputs, function->input_count);
+        auto outputs = ManagedFunction::apply(function, std::move(callback), at::TensorList(inputs));
         for (size_t i = 0; i < outputs.size(); ++i)
             results[i] = hand_over(std::move(outputs[i]));
     });

@@ -140,6 +140,15 @@ int64_t tn_tensor_version(tn_tensor tensor) {
     return guarded(int64_t{-1}, [&] { return borrow(tensor)._version(); });
 }
 
+tn_tensor tn_tensor_select(tn_tensor tensor, const int64_t* places, int32_t count) {
+    return guarded<tn_tensor>(nullptr, [&] {
+        auto part = borrow(tensor);
+        for (int32_t i = 0; i < count; ++i)
+            part = part.select(0, places[i]);
+        return hand_over(std::move(part));
+    });
+}
+
 tn_tensor tn_tensor_index(tn_tensor tensor, const tn_index_item* items, int32_t count) {
     return guarded<tn_tensor>(nullptr, [&] { return hand_over(borrow(tensor).index(to_indices(items, count))); });
 }

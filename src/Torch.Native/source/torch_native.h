@@ -102,6 +102,8 @@ struct tn_index_item {
     tn_tensor tensor;
 };
 
+// The part at these places of the leading dimensions.
+TN_API tn_tensor tn_tensor_select(tn_tensor tensor, const int64_t* places, int32_t count);
 TN_API tn_tensor tn_tensor_index(tn_tensor tensor, const tn_index_item* items, int32_t count);
 TN_API bool tn_tensor_index_put(tn_tensor tensor, const tn_index_item* items, int32_t count, tn_tensor value);
 
