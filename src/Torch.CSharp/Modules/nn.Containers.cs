@@ -49,6 +49,18 @@ public static partial class torch
         /// <summary>A list of modules of one type.</summary>
         public static ModuleList<T> ModuleList<T>(params T[] modules) where T : Module => new(modules);
 
+        /// <summary>Modules by name.</summary>
+        public static ModuleDict<Module> ModuleDict(params (string, Module)[] modules) => ModuleDict<Module>(modules);
+
+        /// <summary>Modules of one type by name.</summary>
+        public static ModuleDict<T> ModuleDict<T>(params (string, T)[] modules) where T : Module
+        {
+            var dictionary = new ModuleDict<T>();
+            foreach (var named in modules)
+                dictionary.Add(named);
+            return dictionary;
+        }
+
         /// <summary>A list of parameters.</summary>
         public static ParameterList ParameterList(params Parameter[] parameters) => new(parameters);
     }
