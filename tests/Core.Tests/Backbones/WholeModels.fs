@@ -1,0 +1,174 @@
+/// Whole models: gradients against differences of their own outputs, batches, merging, finite numbers.
+module LocalAttention.Core.Tests.WholeModels
+
+open System
+open Expecto
+open FsCheck.FSharp
+open LocalAttention.Oracle
+open LocalAttention.Core.Backbones
+open LocalAttention.Core.Specification
+open LocalAttention.Core.Tests.Tensors
+open TorchSharp
+
+let private property count name arbitrary body =
+    testPropertyWithConfig
+        { FsCheckConfig.defaultConfig with
+            maxTest = count }
+        name
+        (Prop.forAll arbitrary body)
+
+let private withSeed =
+    Arb.fromGenShrink (
+        Gen.zip Architectures.valid Picking.seed,
+        fun (architecture, seed) ->
+            Architectures.simpler architecture
+            |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
+            |> Seq.map (fun smaller -> smaller, seed)
+    )
+
+/// The model in evaluation, in double precision, every parameter filled from the seed.
+let private build (architecture: Architecture) seed =
+    let model = architecture.Build() |> inDoubles seed
+    model.eval ()
+    model
+
+let private imagesOf (architecture: Architecture) seed batch =
+    numbers
+        seed
+        "x"
+        [| batch
+           architecture.ImageChannels
+           architecture.Resolution.Height
+           architecture.Resolution.Width |]
+
+/// The derivative of `sum(logits · cotangent)` along a random direction in all parameters and the image, by gradients
+/// and by central differences f(h) − f(−h) over 2h, extrapolated: with D(h) the difference, (4·D(h/2) − D(h)) / 3
+/// leaves an error of h⁴·f⁽⁵⁾/480. With h = 2⁻⁹ that is 3e-14·f⁽⁵⁾, and rounding leaves u·|f|/h ≈ 6e-14·|f|. Norms of
+/// tokens that vary little make f⁽⁵⁾ large, by the fifth power of one over their deviation: ReLU and clipped norms
+/// have corners. So a case counts where the two differences agree with each other, and there the gradient must.
+let private gradient (architecture: Architecture, seed) =
+    use model = build architecture seed
+    let x = imagesOf architecture seed 1
+    let logits = run model x
+    let cotangent = numbers seed "cotangent" logits.Shape
+    let _, gradient = gradients model x cotangent
+
+    let direction =
+        gradient
+        |> Map.map (fun name (slope: NdArray<float>) -> numbers seed $"direction of {name}" slope.Shape)
+
+    let slope =
+        gradient |> Map.toSeq |> Seq.sumBy (fun (name, slopes) -> NdArray.dot slopes direction[name])
+
+    let start = parametersOf model |> Map.add "x" x
+
+    let value step =
+        let moved =
+            direction
+            |> Map.map (fun name towards -> NdArray.map2 (fun at along -> at + step * along) start[name] towards)
+
+        setParameters moved model
+        NdArray.dot (run model moved["x"]) cotangent
+
+    let difference h = (value h - value -h) / (2.0 * h)
+    let extrapolated h = (4.0 * difference (h / 2.0) - difference h) / 3.0
+    let coarse, fine = extrapolated (1.0 / 512.0), extrapolated (1.0 / 1024.0)
+    let disagreement = abs (fine - coarse)
+    let scale = max 1.0 (abs slope)
+    let smooth = disagreement < 1e-4 * scale
+
+    if smooth then
+        Expect.isLessThanOrEqual
+            (abs (slope - fine))
+            (max (1e-7 * scale) (4.0 * disagreement))
+            $"the derivative along a direction: {slope} by the gradients, {fine} by differences"
+
+    smooth
+
+let private mostAreSmooth =
+    testCase "most models are smooth enough to be compared"
+    <| fun () ->
+        let cases = Gen.sampleWithSize 10 20 (Gen.zip Architectures.valid Picking.seed)
+        let compared = cases |> Array.filter gradient |> Array.length
+        Expect.isGreaterThanOrEqual compared 14 "of 20 cases"
+
+let private batches =
+    property 30 "an image's logits do not depend on the others in the batch" withSeed (fun (architecture, seed) ->
+        use model = build architecture seed
+        let images = imagesOf architecture seed 3
+        let together = run model images
+
+        for image in 0..2 do
+            let one (array: NdArray<float>) =
+                let size = array.Elements.Length / array.Shape[0]
+
+                NdArray.ofArray
+                    (Array.append [| 1 |] array.Shape[1..])
+                    array.Elements[image * size .. (image + 1) * size - 1]
+
+            // As the comparison of layers with the oracle, through up to ten layers whose norms may stretch what is
+            // left of tokens that vary little.
+            within 1e-8 1e-2 (run model (one images)) (one together) $"image {image} alone")
+
+let private slideModels =
+    withSeed
+    |> Arb.filter (fun (architecture, _) ->
+        architecture.Stages
+        |> Seq.exists (fun stage -> stage.Blocks |> Seq.exists (fun block -> block.Attention :? SlideAttention)))
+
+let private merging =
+    property 25 "merging a model's shifts changes no bit of its logits, and going back none of its parameters" slideModels (fun (architecture, seed) ->
+        use model = build architecture seed
+        let images = imagesOf architecture seed 2
+        let parameters = parametersOf model |> Map.map (fun _ values -> values.Elements)
+        let before = (run model images).Elements
+        model.merge_shifts ()
+        Expect.isTrue ((run model images).Elements = before) "merged logits should be equal bit for bit"
+        model.unmerge_shifts ()
+        let after = parametersOf model |> Map.map (fun _ values -> values.Elements)
+        Expect.isTrue (after = parameters) "parameters should be equal bit for bit"
+        Expect.isTrue ((run model images).Elements = before) "logits should be as before")
+
+let private finite =
+    property 40 "images up to 10⁴ give finite logits and gradients in single precision" withSeed (fun (architecture, seed) ->
+        use model = build architecture seed
+        model.``to`` torch.ScalarType.Float32 |> ignore
+        let x = imagesOf architecture seed 2 |> NdArray.map (fun u -> 1e4 * u)
+        let logits = run model x
+        let _, gradient = gradients model x (numbers seed "cotangent" logits.Shape)
+
+        for name, array in ("logits", logits) :: Map.toList gradient do
+            Expect.all array.Elements Double.IsFinite $"all elements of {name}")
+
+let private stochasticDepth =
+    testCase "stochastic depth drops branches in training alone, and keeps their mean"
+    <| fun () ->
+        use _ = torch.NewDisposeScope()
+        let blocks = [ for _ in 1..4 -> Block(GlobalAttention 2) ]
+
+        use model =
+            Architecture("deep", PatchStem(2, 8), ValueList.From [ Stage(ValueList.From blocks) ], AveragePoolHead 3)
+                .With(resolution = ImageSize.Square 8, dropPath = 0.5)
+                .Build(seed = 1)
+
+        let images = torch.rand ([| 1L; 3L; 8L; 8L |])
+        let logits () = (toArray (model.forward images)).Elements
+        model.eval ()
+        Expect.isTrue (logits () = logits ()) "in evaluation nothing is drawn"
+        model.train ()
+        torch.manual_seed 7L |> ignore
+        let once = logits ()
+        Expect.isGreaterThan (List.length (List.distinct [ for _ in 1..20 -> logits () ])) 3 "several outcomes"
+        torch.manual_seed 7L |> ignore
+        Expect.isTrue (logits () = once) "the same seed should draw the same"
+
+/// The tests of this file.
+let tests =
+    testList
+        "whole models"
+        [ property 60 "gradients agree with differences along random directions" withSeed (gradient >> ignore)
+          mostAreSmooth
+          batches
+          merging
+          finite
+          stochasticDepth ]
