@@ -33,7 +33,7 @@ let tests =
           }
           test "Julia's style, a vector" {
               Expect.equal (julia (torch.zeros 4L)) "[4], type = Float32, device = cpu\n 0 0 0 0\n" "vector"
-              Expect.equal (julia (truths [ true; false ])) "[2], type = Bool, device = cpu\n true false\n" "bool"
+              Expect.equal (julia (truths [ true; false ])) "[2], type = Bool, device = cpu\n True False\n" "bool"
           }
           test "Julia's style, a matrix: columns aligned, five digits" {
               Expect.equal

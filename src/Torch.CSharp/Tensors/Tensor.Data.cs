@@ -1,4 +1,3 @@
-using System.Globalization;
 using TorchSharp.Utils;
 
 namespace TorchSharp;
@@ -115,11 +114,6 @@ public static partial class torch
 
         /// <summary>Whether both have the same shape and the same elements.</summary>
         public bool Equals(Tensor target) => target is not null && Aten.CallBool("equal", this, target);
-
-        public override string ToString() =>
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"[{string.Join('x', shape)}], type = {dtype}, device = {device}");
 
         internal void ValidateType(Type dotnetType)
         {

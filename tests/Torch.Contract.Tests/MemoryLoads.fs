@@ -1,0 +1,81 @@
+/// What the memory tests run in processes of their own: each load prints how far the process's peak rose above what
+/// it was before, in KiB.
+module LocalAttention.Tests.MemoryLoads
+
+open System
+open System.Globalization
+open System.IO
+open TorchSharp
+open LocalAttention.Tests.Values
+
+let private status = "/proc/self/status"
+
+/// Whether this system tells a process its peak.
+let isMeasured = File.Exists status
+
+/// The largest resident size that this process has had, in KiB.
+let private peak () =
+    let line =
+        File.ReadLines status
+        |> Seq.find (fun line -> line.StartsWith("VmHWM:", StringComparison.Ordinal))
+
+    Int64.Parse(line.Split([| ' '; '\t' |], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture)
+
+/// A million tensors of sixteen numbers.
+let private tensors (finish: Tensor -> unit) count =
+    for _ in 1..count do
+        finish (torch.zeros 16L)
+
+/// A small convolutional network, some 100 MB of activations and gradients a step: several times the 32 MiB of garbage
+/// that is always tolerated.
+let private training (inScope: (unit -> unit) -> unit) steps =
+    torch.manual_seed 1L |> ignore
+
+    let model =
+        torch.nn.Sequential (
+            torch.nn.Conv2d (3L, 32L, 3L, padding = 1L),
+            torch.nn.GELU (),
+            torch.nn.Conv2d (32L, 32L, 3L, padding = 1L),
+            torch.nn.GELU (),
+            torch.nn.AdaptiveAvgPool2d 1L,
+            torch.nn.Flatten (),
+            torch.nn.Linear (32L, 10L)
+        )
+
+    let optimizer = torch.optim.AdamW (model.parameters ())
+
+    let step () =
+        let images, labels = torch.randn (8L, 3L, 96L, 96L), torch.randint (10L, [| 8L |])
+        optimizer.zero_grad ()
+        let loss = torch.nn.functional.cross_entropy (model.call images, labels)
+        loss.backward ()
+        optimizer.step () |> ignore
+
+    for _ in 1..steps do
+        inScope step
+
+let private scoped step =
+    use _ = torch.NewDisposeScope ()
+    step ()
+
+let private loads =
+    Map
+        [ "tensors-dropped", (tensors ignore, 300_000, 1_000_000)
+          "tensors-disposed", (tensors _.Dispose(), 300_000, 1_000_000)
+          "training-dropped", (training (fun step -> step ()), 0, 20)
+          "training-disposed", (training scoped, 0, 20) ]
+
+/// Runs a load, a part of it first: what is allocated once, by libtorch, by the collector's youngest generation and by
+/// the first garbage, is not growth.
+let run name =
+    match loads.TryFind name with
+    | None ->
+        eprintfn "There is no load '%s'; there are %s." name (String.concat ", " loads.Keys)
+        2
+    | Some(load, part, all) ->
+        torch.zeros 1L |> ignore
+        load part
+        let before = peak ()
+        load all
+        printfn "%d" (peak () - before)
+        0
