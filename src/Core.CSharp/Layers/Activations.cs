@@ -13,6 +13,7 @@ internal static class Activations
         Activation.Gelu => nn.functional.gelu(input),
         Activation.GeluTanh => nn.functional.gelu(input, GELU.Approximate.tanh),
         Activation.Relu => nn.functional.relu(input),
-        _ => throw new ArgumentException($"'{activation}' is no activation; use one of {string.Join(", ", Enum.GetNames<Activation>())}"),
+        _ => throw new ArgumentException(
+            $"'{activation}' is no activation; use one of {string.Join(", ", Enum.GetNames<Activation>())}"),
     };
 }

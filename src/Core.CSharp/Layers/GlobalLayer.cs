@@ -27,10 +27,7 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
         : base(nameof(GlobalLayer))
     {
         ArgumentNullException.ThrowIfNull(attention);
-        if (attention.Heads < 1 || channels % attention.Heads != 0)
-        {
-            throw new ArgumentException($"{place}: {attention.Heads} heads do not divide {channels} channels; use a divisor of them");
-        }
+        MapInput.RequireHeads(attention.Heads, channels, place);
         _attention = attention;
         _channels = channels;
         _place = place;

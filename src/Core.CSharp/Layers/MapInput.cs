@@ -22,7 +22,8 @@ internal static class MapInput
         if (map.size(3) != channels)
         {
             throw new ArgumentException(
-                $"{place}: the map {Shape(map)} has {map.size(3)} channels; the layer takes {channels}, in the last dimension", nameof(map));
+                $"{place}: the map {Shape(map)} has {map.size(3)} channels; the layer takes {channels}, in the last dimension",
+                nameof(map));
         }
         RequireKind(map, weight, place, "map");
         return (map.size(0), map.size(1), map.size(2));
@@ -41,6 +42,16 @@ internal static class MapInput
         {
             throw new ArgumentException(
                 $"{place}: the {what} is on {tensor.device} and the parameters are on {weight.device}; move one with to(…)");
+        }
+    }
+
+    /// <summary>Checks that heads divide channels.</summary>
+    /// <exception cref="ArgumentException">They do not.</exception>
+    public static void RequireHeads(int heads, int channels, string place)
+    {
+        if (heads < 1 || channels < 1 || channels % heads != 0)
+        {
+            throw new ArgumentException($"{place}: {heads} heads do not divide {channels} channels; use a divisor of them");
         }
     }
 

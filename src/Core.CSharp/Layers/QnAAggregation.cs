@@ -26,7 +26,7 @@ internal static class QnAAggregation
         Tensor scores, Tensor values, Tensor? positionBias, Tensor? scale, int sets, int heads, WindowGrid windows)
     {
         var windowScores = stack(windows.Neighbours(windows.Extend(scores, double.NegativeInfinity)));
-        var (area, batch, height, width) = (windowScores.size(0), windowScores.size(1), windowScores.size(2), windowScores.size(3));
+        var (area, batch, height, width) = (windows.Area, values.size(0), windowScores.size(2), windowScores.size(3));
         if (positionBias is not null)
         {
             windowScores = windowScores + positionBias.view(area, 1, 1, 1, -1);

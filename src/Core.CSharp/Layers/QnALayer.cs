@@ -120,7 +120,9 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C_in]</c>.</param>
     /// <returns><c>[B, H', W', C_out]</c>.</returns>
-    /// <exception cref="ArgumentException">The map has another rank, width, element type or device, or is smaller than a pooling window.</exception>
+    /// <exception cref="ArgumentException">
+    /// The map has another rank, width, element type or device, or is smaller than a pooling window.
+    /// </exception>
     public override Tensor forward(Tensor map)
     {
         var (_, height, width) = MapInput.Require(map, _inputChannels, Wk, _place);
@@ -192,18 +194,17 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
 
     private void RequireConsistent(bool pooling)
     {
-        if (_attention.Heads < 1 || _width % _attention.Heads != 0)
-        {
-            throw new ArgumentException($"{_place}: {_attention.Heads} heads do not divide a width of {_width}; use a divisor of it");
-        }
+        MapInput.RequireHeads(_attention.Heads, _width, _place);
         if (_attention.Window < 1 || (!pooling && _attention.Window % 2 == 0))
         {
-            throw new ArgumentException($"{_place}: the qna window is {_attention.Window}; use an odd number, such as {_attention.Window + 1}");
+            throw new ArgumentException(
+                $"{_place}: the qna window is {_attention.Window}; use an odd number, such as {Math.Max(1, _attention.Window + 1)}");
         }
         if (_upsampling < 1 || _windows.Stride < 1 || (_upsampling > 1 && _windows.Stride > 1))
         {
             throw new ArgumentException(
-                $"{_place}: a stride of {_windows.Stride} with upsampling by {_upsampling}; use at least 1 for both, and 1 for one of them");
+                $"{_place}: a stride of {_windows.Stride} with upsampling by {_upsampling}; "
+                + "use at least 1 for both, and 1 for one of them");
         }
     }
 

@@ -45,13 +45,11 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         : base(nameof(SlideLayer))
     {
         ArgumentNullException.ThrowIfNull(attention);
-        if (attention.Heads < 1 || channels % attention.Heads != 0)
-        {
-            throw new ArgumentException($"{place}: {attention.Heads} heads do not divide {channels} channels; use a divisor of them");
-        }
+        MapInput.RequireHeads(attention.Heads, channels, place);
         if (attention.Window < 1 || attention.Window % 2 == 0)
         {
-            throw new ArgumentException($"{place}: the slide window is {attention.Window}; use an odd number, such as {attention.Window + 1}");
+            throw new ArgumentException(
+                $"{place}: the slide window is {attention.Window}; use an odd number, such as {Math.Max(1, attention.Window + 1)}");
         }
         _attention = attention;
         _channels = channels;
@@ -67,7 +65,7 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         dep_conv.weight.requires_grad = false;
         dep_conv1 = attention.Deformed ? DepthwiseConvolution() : null;
         relative_position_bias_table = nn.Parameter(empty([1, attention.Heads, 1, Samples, 1, 1]));
-        nn.init.trunc_normal_(relative_position_bias_table, std: 0.02);
+        WeightInitialization.TruncatedNormal(relative_position_bias_table, 0.02, bound: 2);
         RegisterComponents();
     }
 
@@ -131,7 +129,8 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
             .unbind(4);
         var (weight, bias) = CurrentConvolution();
         var attended = SlideAggregation.Attend(
-            queries, extended[0], extended[1], weight, bias, relative_position_bias_table.view(_attention.Heads, Samples), Windows);
+            queries, extended[0], extended[1], weight, bias,
+            relative_position_bias_table.view(_attention.Heads, Samples), Windows);
         return proj.call(attended.flatten(3)).MoveToOuterDisposeScope();
     }
 
@@ -161,7 +160,9 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
 
     private (Tensor Weight, Tensor Bias) CurrentConvolution()
     {
-        if (_merged is { } old && (old.Weight.dtype != dep_conv.weight.dtype || old.Weight.device_type != dep_conv.weight.device_type))
+        // The module may have been moved or converted since.
+        if (_merged?.Weight is { } old
+            && (old.dtype != dep_conv.weight.dtype || old.device_type != dep_conv.weight.device_type))
         {
             merge_shifts();
         }

@@ -32,7 +32,8 @@ public sealed class StridedConvolutionLayer : nn.Module<Tensor, Tensor>
         _place = place;
         var output = convolution.OutputChannels(channels);
         reduction = WeightInitialization.Convolution(
-            channels, output, convolution.Kernel, convolution.Stride, convolution.Kernel / 2, bias: false, conventions.Initialization);
+            channels, output, convolution.Kernel, convolution.Stride, convolution.Kernel / 2, bias: false,
+            conventions.Initialization);
         norm = nn.LayerNorm(output, conventions.NormEpsilon);
         RegisterComponents();
     }

@@ -60,7 +60,9 @@ public sealed class TransformerBlock : nn.Module<Tensor, Tensor>
     /// <summary>Both branches in turn.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
-    /// <exception cref="ArgumentException">The map has another rank, width, element type, device or size than the attention takes.</exception>
+    /// <exception cref="ArgumentException">
+    /// The map has another rank, width, element type, device or size than the attention takes.
+    /// </exception>
     public override Tensor forward(Tensor map)
     {
         using var scope = NewDisposeScope();

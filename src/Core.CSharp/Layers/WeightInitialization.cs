@@ -1,4 +1,5 @@
 using LocalAttention.Core.Specification;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -49,11 +50,28 @@ internal static class WeightInitialization
         }
         else
         {
-            nn.init.trunc_normal_(weight, std: 0.02);
+            TruncatedNormal(weight, 0.02, bound: 2);
         }
     }
 
     /// <summary>Fills a tensor from a normal distribution of the given deviation, cut at two of them: Flax's truncated normal.</summary>
-    public static void CutNormal(Tensor tensor, double deviation) =>
-        nn.init.trunc_normal_(tensor, std: deviation, a: -2 * deviation, b: 2 * deviation);
+    public static void CutNormal(Tensor tensor, double deviation) => TruncatedNormal(tensor, deviation, 2 * deviation);
+
+    /// <summary>
+    /// Fills a tensor from a normal distribution of mean 0, cut at ±<paramref name="bound"/>, by the inverse of its
+    /// distribution function.
+    /// </summary>
+    /// <remarks>
+    /// Not <c>nn.init.trunc_normal_</c>: TorchSharp's multiplies by the mean and adds the deviation, which at mean 0 leaves
+    /// a constant.
+    /// </remarks>
+    public static void TruncatedNormal(Tensor tensor, double deviation, double bound)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var spread = deviation * Math.Sqrt(2);
+        var reach = erf(torch.tensor(bound / spread, dtype: ScalarType.Float64)).ToDouble();
+        tensor.uniform_(-reach, reach);
+        tensor.erfinv_().mul_(spread).clamp_(-bound, bound);
+    }
 }

@@ -43,10 +43,7 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
         : base(nameof(WindowLayer))
     {
         ArgumentNullException.ThrowIfNull(attention);
-        if (attention.Heads < 1 || channels % attention.Heads != 0)
-        {
-            throw new ArgumentException($"{place}: {attention.Heads} heads do not divide {channels} channels; use a divisor of them");
-        }
+        MapInput.RequireHeads(attention.Heads, channels, place);
         if (attention.Window < 1)
         {
             throw new ArgumentException($"{place}: the window is {attention.Window}; use at least 1");
@@ -64,7 +61,7 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
             relative_position_bias_table = nn.Parameter(zeros(offsets * offsets, attention.Heads));
             if (initialization == Initialization.TruncatedNormal)
             {
-                nn.init.trunc_normal_(relative_position_bias_table, std: 0.02);
+                WeightInitialization.TruncatedNormal(relative_position_bias_table, 0.02, bound: 2);
             }
         }
         RegisterComponents();

@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace LocalAttention.Core.Layers;
 
-/// <summary>Non-overlapping windows of <paramref name="Height"/> × <paramref name="Width"/> tokens, and the cyclic shift before them.</summary>
+/// <summary>
+/// Non-overlapping windows of <paramref name="Height"/> × <paramref name="Width"/> tokens, and the cyclic shift before them.
+/// </summary>
 /// <param name="Height">Rows of a window.</param>
 /// <param name="Width">Columns of a window.</param>
 /// <param name="ShiftDown">Rows by which the map is rolled up before it is divided.</param>
