@@ -46,7 +46,9 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
     /// <summary>Classifies images.</summary>
     /// <param name="images"><c>[B, channels, H, W]</c>, of the parameters' element type and on their device.</param>
     /// <returns><c>[B, classes]</c>; pooled features <c>[B, C]</c> where the head has no classes.</returns>
-    /// <exception cref="ArgumentException">The images have another rank, channels, size, element type or device than the model takes.</exception>
+    /// <exception cref="ArgumentException">
+    /// The images have another rank, channels, size, element type or device than the model takes.
+    /// </exception>
     public override Tensor forward(Tensor images)
     {
         RequireImages(images);

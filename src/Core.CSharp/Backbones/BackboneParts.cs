@@ -24,11 +24,17 @@ internal static class BackboneParts
         foreach (var stage in architecture.Stages)
         {
             var place = $"stage {stages.Count + 1}";
-            var blocks = stage.Blocks.Select((block, index) => new TransformerBlock(
-                block, channels, rates.Dequeue(), architecture.SizePolicy, architecture.Conventions, $"{place}, block {index + 1}"));
-            var inOrder = blocks.ToArray();
-            var transition = stage.Transition is { } next ? Transition(next, channels, rates, architecture, $"{place}, transition") : null;
-            stages.Add(new StageLayers(inOrder, transition));
+            var blocks = new List<TransformerBlock>();
+            foreach (var block in stage.Blocks)
+            {
+                blocks.Add(new TransformerBlock(
+                    block, channels, rates.Dequeue(), architecture.SizePolicy, architecture.Conventions,
+                    $"{place}, block {blocks.Count + 1}"));
+            }
+            var transition = stage.Transition is { } next
+                ? Transition(next, channels, rates, architecture, $"{place}, transition")
+                : null;
+            stages.Add(new StageLayers(blocks, transition));
             channels = stage.Transition?.OutputChannels(channels) ?? channels;
         }
         return [.. stages];
@@ -40,7 +46,8 @@ internal static class BackboneParts
     /// </summary>
     private static IEnumerable<double> DropPathRates(Architecture architecture)
     {
-        var count = architecture.Stages.Sum(stage => stage.Blocks.Count + (stage.Transition is QnADownsampling or QnAUpsampling ? 1 : 0));
+        var count = architecture.Stages.Sum(
+            stage => stage.Blocks.Count + (stage.Transition is QnADownsampling or QnAUpsampling ? 1 : 0));
         return Enumerable.Range(0, count).Select(index => count == 1 ? 0 : architecture.DropPath * index / (count - 1));
     }
 

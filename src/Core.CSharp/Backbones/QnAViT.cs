@@ -10,19 +10,23 @@ public static class QnAViT
 {
     /// <summary>15,715,560 parameters, 2.5 GFLOPs at 224×224.</summary>
     public static Architecture Tiny { get; } = Create(
-        "qna-vit-tiny", 64, [8, 16, 32, 64], [2, 3, 2, 0], [3, 3, 3, 3], [0, 0, 4, 2], [7, 7, 14, 7], [2, 4, 8, 16], dropPath: 0.05);
+        "qna-vit-tiny", 64, [8, 16, 32, 64], [2, 3, 2, 0], [3, 3, 3, 3], [0, 0, 4, 2], [7, 7, 14, 7], [2, 4, 8, 16],
+        dropPath: 0.05);
 
     /// <summary>15,753,960 parameters: <see cref="Tiny"/> with windows of 7×7 in its QnA layers.</summary>
     public static Architecture Tiny7x7 { get; } = Create(
-        "qna-vit-tiny-7x7", 64, [8, 16, 32, 64], [2, 3, 2, 0], [7, 7, 7, 7], [0, 0, 4, 2], [7, 7, 14, 7], [2, 4, 8, 16], dropPath: 0.05);
+        "qna-vit-tiny-7x7", 64, [8, 16, 32, 64], [2, 3, 2, 0], [7, 7, 7, 7], [0, 0, 4, 2], [7, 7, 14, 7], [2, 4, 8, 16],
+        dropPath: 0.05);
 
     /// <summary>24,971,560 parameters, 4.4 GFLOPs at 224×224.</summary>
     public static Architecture Small { get; } = Create(
-        "qna-vit-small", 64, [8, 16, 32, 64], [2, 3, 6, 0], [3, 3, 3, 3], [0, 0, 12, 2], [7, 7, 14, 7], [2, 4, 8, 16], dropPath: 0.2);
+        "qna-vit-small", 64, [8, 16, 32, 64], [2, 3, 6, 0], [3, 3, 3, 3], [0, 0, 12, 2], [7, 7, 14, 7], [2, 4, 8, 16],
+        dropPath: 0.2);
 
     /// <summary>55,670,008 parameters, 9.7 GFLOPs at 224×224.</summary>
     public static Architecture Base { get; } = Create(
-        "qna-vit-base", 96, [6, 12, 24, 48], [2, 3, 6, 0], [3, 3, 3, 3], [0, 0, 12, 2], [7, 7, 14, 7], [3, 6, 12, 24], dropPath: 0.5);
+        "qna-vit-base", 96, [6, 12, 24, 48], [2, 3, 6, 0], [3, 3, 3, 3], [0, 0, 12, 2], [7, 7, 14, 7], [3, 6, 12, 24],
+        dropPath: 0.5);
 
     /// <summary>
     /// A QnA-ViT of any size: patches of 4×4; in each stage windowed self-attention, then QnA; between stages QnA of

@@ -42,7 +42,8 @@ public sealed class QnATransitionLayer : nn.Module<Tensor, Tensor>
         QnADownsampling down, int channels, double dropPath = 0, Conventions? conventions = null, string place = "qna downsampling")
         : this(
             down?.Attention ?? throw new ArgumentNullException(nameof(down)),
-            channels, down.OutputChannels(channels), down.Stride, 1, down.MlpRatio, down.LayerScale, dropPath, conventions ?? Conventions.Flax, place) =>
+            channels, down.OutputChannels(channels), down.Stride, 1,
+            down.MlpRatio, down.LayerScale, dropPath, conventions ?? Conventions.Flax, place) =>
         _resample = down.Skip == SkipPath.AveragePool
             ? map => AveragePool(map, down.Attention.Window, down.Stride)
             : map => Strided(map, down.Stride);
@@ -58,7 +59,8 @@ public sealed class QnATransitionLayer : nn.Module<Tensor, Tensor>
         QnAUpsampling up, int channels, double dropPath = 0, Conventions? conventions = null, string place = "qna upsampling")
         : this(
             up?.Attention ?? throw new ArgumentNullException(nameof(up)),
-            channels, up.OutputChannels(channels), 1, up.Factor, up.MlpRatio, up.LayerScale, dropPath, conventions ?? Conventions.Flax, place) =>
+            channels, up.OutputChannels(channels), 1, up.Factor,
+            up.MlpRatio, up.LayerScale, dropPath, conventions ?? Conventions.Flax, place) =>
         _resample = map => map.repeat_interleave(up.Factor, 1).repeat_interleave(up.Factor, 2);
 
     private QnATransitionLayer(

@@ -54,7 +54,7 @@ internal static class WeightInitialization
         }
     }
 
-    /// <summary>Fills a tensor from a normal distribution of the given deviation, cut at two of them: Flax's truncated normal.</summary>
+    /// <summary>Fills a tensor from a normal distribution of the given deviation, cut at two of them, as Flax does.</summary>
     public static void CutNormal(Tensor tensor, double deviation) => TruncatedNormal(tensor, deviation, 2 * deviation);
 
     /// <summary>
