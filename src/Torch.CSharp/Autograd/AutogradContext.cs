@@ -28,7 +28,7 @@ public static partial class torch
 
             public void save_data(string key, object? value) => data[key] = value;
 
-            public object? get_data(string key) => data.GetValueOrDefault(key);
+            public object get_data(string key) => data.GetValueOrDefault(key)!;
 
             public void mark_dirty(List<Tensor> tensors) => DirtyTensors = [.. tensors];
 

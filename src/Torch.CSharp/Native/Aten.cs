@@ -155,12 +155,25 @@ internal static unsafe class Aten
         for (var i = 0; i < arguments.Length; i++)
             Write(arguments[i], ref values[i], ref payload);
         var count = TorchNative.tn_call(handle, values, arguments.Length, results, ResultCapacity);
+        if (count < 0 && IsOutOfMemory(TorchNative.LastError()))
+        {
+            NativeMemoryPressure.Collect();
+            count = TorchNative.tn_call(handle, values, arguments.Length, results, ResultCapacity);
+        }
 
         // The native call holds only raw handles: the managed owners must outlive it.
         foreach (ref readonly var argument in arguments)
             GC.KeepAlive(argument.Reference);
         return count;
     }
+
+    /// <summary>
+    /// What the allocators of the CPU and of CUDA say when memory is gone: then unreachable tensors may still hold some,
+    /// on CUDA in particular, whose memory <see cref="NativeMemoryPressure"/> does not count.
+    /// </summary>
+    private static bool IsOutOfMemory(string error) =>
+        error.Contains("out of memory", StringComparison.Ordinal)
+        || error.Contains("can't allocate memory", StringComparison.Ordinal);
 
     private static void Write(in Argument argument, ref Value value, ref byte* payload)
     {

@@ -22,7 +22,7 @@ internal static unsafe class NativeMemoryPressure
     private const double Tolerance = 1.25;
 
     /// <summary>Tensors of no size still cost a few hundred native bytes each.</summary>
-    private const long SlackHandles = 100_000;
+    private const long SlackHandles = 32_768;
 
     /// <summary>A training step may be several peaks long: remember the in-use amounts of this many collections.</summary>
     private const int Memory = 8;
