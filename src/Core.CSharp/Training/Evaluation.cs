@@ -18,10 +18,14 @@ public static class Evaluation
     /// <param name="dataset">The images, normalised as the data set says.</param>
     /// <param name="batchSize">Images at a time.</param>
     /// <param name="cancellation">Ends the evaluation between two batches.</param>
+    /// <exception cref="ArgumentException">There is no image, or the model takes others or has too few classes.</exception>
     /// <exception cref="OperationCanceledException">The evaluation was cancelled.</exception>
     public static EvaluationResult Of(
         Backbone model, ImageDataset dataset, int batchSize = 500, CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(dataset);
+        dataset.EnsureSuits(model.Architecture, nameof(dataset));
         double loss = 0;
         long correct = 0;
         ForEachBatch(model, dataset, batchSize, (logits, labels) =>

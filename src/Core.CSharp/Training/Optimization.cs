@@ -89,8 +89,8 @@ public sealed class Optimization : IDisposable
         if (!double.IsFinite(lossValue))
             throw new TrainingDivergedException(null, step + 1, lossValue, double.NaN);
         loss.backward();
-        var norm = torch.nn.utils.clip_grad_norm_(
-            _trained.Select(named => named.Parameter), _options.ClipNorm ?? double.PositiveInfinity);
+        var norm = GradientClipping.Apply(
+            _trained.Select(named => named.Parameter), _options.ClipNorm, Model.Architecture.Conventions.Naming);
         if (!double.IsFinite(norm))
             throw new TrainingDivergedException(null, step + 1, lossValue, norm);
         _optimizer.step();

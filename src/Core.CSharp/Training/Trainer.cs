@@ -34,9 +34,8 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(training);
         Options = options ?? new TrainingOptions();
         Options.EnsureValid(nameof(options));
-        EnsureSuits(model.Architecture, training, nameof(training));
-        if (evaluation is not null)
-            EnsureSuits(model.Architecture, evaluation, nameof(evaluation));
+        training.EnsureSuits(model.Architecture, nameof(training));
+        evaluation?.EnsureSuits(model.Architecture, nameof(evaluation));
         Model = model;
         _training = training;
         _evaluation = evaluation;
@@ -149,7 +148,10 @@ public sealed class Trainer : IDisposable
 
     private void Restore(TrainingState state, SafetensorsFile file)
     {
-        if (state.StepsTaken > Steps || state.Epochs.Count > state.StepsTaken / StepsPerEpoch)
+        // At an epoch's last step, the epoch may have ended or not.
+        var ended = state.StepsTaken / StepsPerEpoch;
+        var stands = state.StepsTaken % StepsPerEpoch == 0 && ended > 0 ? ended - 1 : ended;
+        if (state.StepsTaken > Steps || state.Epochs.Count > ended || state.Epochs.Count < stands)
         {
             throw new CheckpointException(
                 file.Path,
@@ -186,8 +188,7 @@ public sealed class Trainer : IDisposable
         }
         catch (TrainingDivergedException error)
         {
-            throw new TrainingDivergedException(
-                epoch + 1, error.Step, error.Loss, error.GradientNorm, _checkpointWritten ? Options.CheckpointPath : null);
+            throw Diverged(error.Step, error.Loss, error.GradientNorm);
         }
     }
 
@@ -204,6 +205,8 @@ public sealed class Trainer : IDisposable
         {
             return false;
         }
+        if (evaluation is { } result && !double.IsFinite(result.Loss))
+            throw Diverged(StepsTaken, result.Loss, double.NaN);
         var ended = new EpochResult(_epochs.Count + 1, _running.MeanLoss, _running.Accuracy, evaluation, clock.Epoch);
         var report = Report(step: null, clock, ended);
         _epochs.Add(ended);
@@ -219,16 +222,18 @@ public sealed class Trainer : IDisposable
     {
         if (Options.CheckpointPath is not { } path)
             return;
-        // The gradients were finite, but an update can still overflow.
+        // The gradients were finite, but an update can still overflow, or leave numbers with which the next loss does.
         using var scope = torch.NewDisposeScope();
-        if (!Model.parameters().All(parameter => parameter.detach().isfinite().all().ToBoolean()))
-        {
-            throw new TrainingDivergedException(
-                _epochs.Count + 1, StepsTaken, double.NaN, double.NaN, _checkpointWritten ? path : null);
-        }
+        using var sample = _training.Take(Options.BatchSize);
+        var loss = Evaluation.Of(Model, sample, Options.BatchSize).Loss;
+        if (!double.IsFinite(loss) || !Model.parameters().All(parameter => parameter.detach().isfinite().all().ToBoolean()))
+            throw Diverged(StepsTaken, double.IsFinite(loss) ? double.NaN : loss, double.NaN);
         Save(path);
         _checkpointWritten = true;
     }
+
+    private TrainingDivergedException Diverged(long step, double loss, double gradientNorm) => new(
+        (int)((step - 1) / StepsPerEpoch) + 1, step, loss, gradientNorm, _checkpointWritten ? Options.CheckpointPath : null);
 
     private TrainingProgress Report(StepResult? step, RunClock clock, EpochResult? ended) => new(
         Model.Architecture.Name,
@@ -244,21 +249,6 @@ public sealed class Trainer : IDisposable
         clock.ImagesPerSecond,
         clock.TimeLeft,
         ended);
-
-    private static void EnsureSuits(Architecture architecture, ImageDataset dataset, string argument)
-    {
-        if (dataset.Channels != architecture.ImageChannels)
-        {
-            throw new ArgumentException(
-                $"the images have {dataset.Channels} channels; {architecture.Name} takes {architecture.ImageChannels}", argument);
-        }
-        if (dataset.Classes.Count > architecture.Head.Classes)
-        {
-            throw new ArgumentException(
-                $"the data set has {dataset.Classes.Count} classes; {architecture.Name} has logits for "
-                    + $"{architecture.Head.Classes}", argument);
-        }
-    }
 
     /// <summary>The times of one run: steps that an earlier process took do not count.</summary>
     private sealed class RunClock(long steps)

@@ -165,7 +165,7 @@ public sealed record TrainingOptions
         Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
         Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
         Require(double.IsFinite(Epsilon) && Epsilon >= 0, nameof(Epsilon), Epsilon, "0 or more");
-        Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm, "above 0, or none");
+        Require(ClipNorm is null or (> 0 and < double.PositiveInfinity), nameof(ClipNorm), ClipNorm, "above 0 and finite, or none");
         Require(LabelSmoothing is >= 0 and < 1, nameof(LabelSmoothing), LabelSmoothing, "at least 0 and below 1");
         Require(double.IsFinite(MixupAlpha) && MixupAlpha >= 0, nameof(MixupAlpha), MixupAlpha, "0 or more");
         Require(CropPadding >= 0, nameof(CropPadding), CropPadding, "0 or more");
