@@ -83,22 +83,22 @@ let private functions =
               a.clamp (min = scalar 0.0) |> holds [ 3L ] [ 0.0; 0.5; 2.0 ]
           }
           test "powers, roots and the exponential family" {
-              vector([ 3.0 ]).pow (scalar 2.0) |> holds [ 1L ] [ 9.0 ]
-              vector([ 9.0 ]).sqrt () |> holds [ 1L ] [ 3.0 ]
-              vector([ 4.0 ]).rsqrt () |> holds [ 1L ] [ 0.5 ]
-              vector([ 3.0 ]).square () |> holds [ 1L ] [ 9.0 ]
-              vector([ 1.0 ]).exp () |> holdsNearly 1 [ 1L ] [ Math.E ]
-              vector([ Math.E ]).log () |> holdsNearly 2 [ 1L ] [ 1.0 ]
-              vector([ -3.0 ]).abs () |> holds [ 1L ] [ 3.0 ]
-              vector([ 0.5 ]).tanh () |> holdsNearly 2 [ 1L ] [ tanh 0.5 ]
-              vector([ 0.5 ]).erf () |> holdsNearly 2 [ 1L ] [ 0.5204998778130465 ]
+              vector([ 3.0 ]).pow(scalar 2.0) |> holds [ 1L ] [ 9.0 ]
+              vector([ 9.0 ]).sqrt() |> holds [ 1L ] [ 3.0 ]
+              vector([ 4.0 ]).rsqrt() |> holds [ 1L ] [ 0.5 ]
+              vector([ 3.0 ]).square() |> holds [ 1L ] [ 9.0 ]
+              vector([ 1.0 ]).exp() |> holdsNearly 1 [ 1L ] [ Math.E ]
+              vector([ Math.E ]).log() |> holdsNearly 2 [ 1L ] [ 1.0 ]
+              vector([ -3.0 ]).abs() |> holds [ 1L ] [ 3.0 ]
+              vector([ 0.5 ]).tanh() |> holdsNearly 2 [ 1L ] [ tanh 0.5 ]
+              vector([ 0.5 ]).erf() |> holdsNearly 2 [ 1L ] [ 0.5204998778130465 ]
           }
           test "maximum and minimum of two tensors; rounding" {
               let a, b = vector [ 1.0; 4.0 ], vector [ 3.0; 2.0 ]
               torch.maximum (a, b) |> holds [ 2L ] [ 3.0; 4.0 ]
               torch.minimum (a, b) |> holds [ 2L ] [ 1.0; 2.0 ]
-              vector([ 1.5; 2.5; -1.5 ]).round () |> holds [ 3L ] [ 2.0; 2.0; -2.0 ]
-              vector([ -1.5 ]).floor () |> holds [ 1L ] [ -2.0 ]
+              vector([ 1.5; 2.5; -1.5 ]).round() |> holds [ 3L ] [ 2.0; 2.0; -2.0 ]
+              vector([ -1.5 ]).floor() |> holds [ 1L ] [ -2.0 ]
           }
           test "not a number and infinities are found" {
               let odd = vector [ nan; infinity; 1.0 ]

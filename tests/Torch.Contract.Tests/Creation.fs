@@ -28,11 +28,20 @@ let private fromShapes =
               halves |> holds [ 4L ] [ 0.0; 0.25; 0.5; 0.75 ]
               Expect.equal halves.dtype torch.float32 "fractions"
           }
-          test "linspace holds both ends" { torch.linspace (0.0, 1.0, 5L) |> holds [ 5L ] [ 0.0; 0.25; 0.5; 0.75; 1.0 ] }
-          test "eye has ones on its diagonal" { torch.eye (2L, 3L) |> holds [ 2L; 3L ] [ 1.0; 0.0; 0.0; 0.0; 1.0; 0.0 ] }
+          test "linspace holds both ends" {
+              torch.linspace (0.0, 1.0, 5L) |> holds [ 5L ] [ 0.0; 0.25; 0.5; 0.75; 1.0 ]
+          }
+          test "eye has ones on its diagonal" {
+              torch.eye (2L, 3L) |> holds [ 2L; 3L ] [ 1.0; 0.0; 0.0; 0.0; 1.0; 0.0 ]
+          }
           test "the _like family takes shape and dtype of its argument, or the dtype it is told" {
               let like = torch.zeros ([| 2L; 2L |], dtype = Nullable torch.float64)
-              Expect.equal (torch.ones_like(like).dtype, shape (torch.ones_like like)) (torch.float64, [ 2L; 2L ]) "ones"
+
+              Expect.equal
+                  (torch.ones_like(like).dtype, shape (torch.ones_like like))
+                  (torch.float64, [ 2L; 2L ])
+                  "ones"
+
               Expect.equal (torch.zeros_like(like, dtype = Nullable torch.int32).dtype) torch.int32 "zeros"
               Expect.equal (torch.empty_like(like).dtype) torch.float64 "empty"
               torch.full_like (like, scalar 3.0) |> holds [ 2L; 2L ] [ 3.0; 3.0; 3.0; 3.0 ]
@@ -79,7 +88,7 @@ let private fromNumbers =
           }
           test "frombuffer shares the array" {
               let source = [| 1.0f; 2.0f; 3.0f |]
-              let shared = torch.frombuffer (source, torch.float32, count = 2L, offset = 4L)
+              let shared = torch.frombuffer (source, torch.float32, count = 2L, offset = 1L)
               source[1] <- 9.0f
               shared |> holds [ 2L ] [ 9.0; 3.0 ]
           }
@@ -96,28 +105,46 @@ let private elementTypes =
     testList
         "element types"
         [ test "their sizes in bytes" {
-              let size (dtype: torch.ScalarType) = torch.zeros(1L, dtype = Nullable dtype).ElementSize
+              let size (dtype: torch.ScalarType) =
+                  torch.zeros(1L, dtype = Nullable dtype).ElementSize
 
-              [ torch.uint8; torch.bool; torch.float16; torch.bfloat16; torch.float32; torch.int32; torch.float64; torch.int64 ]
+              [ torch.uint8
+                torch.bool
+                torch.float16
+                torch.bfloat16
+                torch.float32
+                torch.int32
+                torch.float64
+                torch.int64 ]
               |> List.map size
               |> fun sizes -> Expect.equal sizes [ 1L; 1L; 2L; 2L; 4L; 4L; 8L; 8L ] "sizes"
           }
           test "to converts, and returns a tensor of the same kind untouched" {
               let numbers = vector [ 1.75; -1.75 ]
-              numbers.``to``(torch.int64) |> holds [ 2L ] [ 1.0; -1.0 ]
-              numbers.bool() |> holds [ 2L ] [ 1.0; 1.0 ]
-              numbers.``to``(torch.float32).add_ (scalar 1.0) |> ignore
+              numbers.``to`` (torch.int64) |> holds [ 2L ] [ 1.0; -1.0 ]
+              numbers.bool () |> holds [ 2L ] [ 1.0; 1.0 ]
+              numbers.``to``(torch.float32).add_(scalar 1.0) |> ignore
               numbers |> holds [ 2L ] [ 2.75; -0.75 ]
           }
           test "the short names convert too" {
               let numbers = vector [ 1.0 ]
 
-              [ numbers.double(); numbers.float(); numbers.half(); numbers.long(); numbers.int(); numbers.bfloat16() ]
+              [ numbers.double ()
+                numbers.float ()
+                numbers.half ()
+                numbers.long ()
+                numbers.int ()
+                numbers.bfloat16 () ]
               |> List.map _.dtype
               |> fun dtypes ->
                   Expect.equal
                       dtypes
-                      [ torch.float64; torch.float32; torch.float16; torch.int64; torch.int32; torch.bfloat16 ]
+                      [ torch.float64
+                        torch.float32
+                        torch.float16
+                        torch.int64
+                        torch.int32
+                        torch.bfloat16 ]
                       "dtypes"
           }
           test "promotion keeps the larger kind, and a number of the same kind changes nothing" {
@@ -145,7 +172,10 @@ let private elementTypes =
               finally
                   torch.set_default_dtype torch.float32
 
-              Expect.equal (torch.zeros(1L).dtype, torch.get_default_dtype ()) (torch.float32, torch.float32) "back"
+              Expect.equal
+                  (torch.zeros(1L).dtype, torch.get_default_dtype ())
+                  (torch.float32, torch.float32)
+                  "back"
           }
           test "a device says its type and text" {
               let device = torch.device "cpu"

@@ -35,11 +35,16 @@ let private reading =
           test "a range past the end is cut" { counting([ 3L ])[range 1L 9L] |> holds [ 2L ] [ 1.0; 2.0 ] }
           test "ranges of .NET, from either end" {
               let line = counting [ 6L ]
-              line[TensorIndex.Slice(Range(Index 1, Index(2, true)))] |> holds [ 3L ] [ 1.0; 2.0; 3.0 ]
-              line[TensorIndex.op_Implicit (Range.StartAt(Index 4))] |> holds [ 2L ] [ 4.0; 5.0 ]
+
+              line[TensorIndex.Slice(Range(Index 1, Index(2, true)))]
+              |> holds [ 3L ] [ 1.0; 2.0; 3.0 ]
+
+              line[TensorIndex.op_Implicit (Range.StartAt(Index 4))]
+              |> holds [ 2L ] [ 4.0; 5.0 ]
           }
           test "numbers and ranges together" {
-              counting([ 2L; 3L; 2L ])[all, at 1L, range 0L 1L] |> holds [ 2L; 1L ] [ 2.0; 8.0 ]
+              counting([ 2L; 3L; 2L ])[all, at 1L, range 0L 1L]
+              |> holds [ 2L; 1L ] [ 2.0; 8.0 ]
           }
           test "the ellipsis stands for all dimensions not named" {
               let cube = counting [ 2L; 2L; 2L ]
@@ -54,7 +59,9 @@ let private reading =
           test "a mask takes the elements where it is true" {
               let grid = counting [ 2L; 3L ]
               grid[TensorIndex.Tensor(grid.gt (scalar 2.5))] |> holds [ 3L ] [ 3.0; 4.0; 5.0 ]
-              grid[TensorIndex.Tensor(truths [ false; true ])] |> holds [ 1L; 3L ] [ 3.0; 4.0; 5.0 ]
+
+              grid[TensorIndex.Tensor(truths [ false; true ])]
+              |> holds [ 1L; 3L ] [ 3.0; 4.0; 5.0 ]
           }
           test "a tensor of indices gathers, in its own shape" {
               let line = counting [ 4L ] * 10.0
@@ -62,7 +69,8 @@ let private reading =
               line[TensorIndex.Tensor where] |> holds [ 2L; 2L ] [ 30.0; 0.0; 10.0; 10.0 ]
           }
           test "two tensors of indices go together, element by element" {
-              counting([ 2L; 3L ])[TensorIndex.Tensor(wholes [ 0L; 1L ]), TensorIndex.Tensor(wholes [ 2L; 0L ])]
+              counting([ 2L; 3L ])[TensorIndex.Tensor(wholes [ 0L; 1L ]),
+                                   TensorIndex.Tensor(wholes [ 2L; 0L ])]
               |> holds [ 2L ] [ 2.0; 3.0 ]
           } ]
 
@@ -71,13 +79,13 @@ let private views =
         "views"
         [ test "numbers and ranges share memory with the tensor" {
               let grid = counting [ 2L; 2L ]
-              grid[0L].fill_ (scalar 9.0) |> ignore
-              grid[all, range 1L 2L].zero_ () |> ignore
+              grid[0L].fill_(scalar 9.0) |> ignore
+              grid[all, range 1L 2L].zero_() |> ignore
               grid |> holds [ 2L; 2L ] [ 9.0; 0.0; 2.0; 0.0 ]
           }
           test "masks and tensors of indices copy" {
               let line = counting [ 2L ]
-              line[TensorIndex.Tensor(wholes [ 0L ])].fill_ (scalar 9.0) |> ignore
+              line[TensorIndex.Tensor(wholes [ 0L ])].fill_(scalar 9.0) |> ignore
               line |> holds [ 2L ] [ 0.0; 1.0 ]
           } ]
 
@@ -112,7 +120,11 @@ let private writing =
               line[TensorIndex.Tensor(wholes [ 2L; 0L ])] <- vector [ 5.0; 6.0 ]
               line |> holds [ 3L ] [ 6.0; 0.0; 5.0 ]
 
-              line.index_put_ (vector [ 1.0; 1.0 ], [| TensorIndex.Tensor(wholes [ 1L; 1L ]) |], accumulate = true)
+              line.index_put_ (
+                  vector [ 1.0; 1.0 ],
+                  [| TensorIndex.Tensor(wholes [ 1L; 1L ]) |],
+                  accumulate = true
+              )
               |> holds [ 3L ] [ 6.0; 2.0; 5.0 ]
           } ]
 
@@ -127,8 +139,12 @@ let private byName =
           }
           test "index_select and gather follow tensors of indices" {
               let grid = counting [ 2L; 3L ]
-              grid.index_select (1L, wholes [ 2L; 0L ]) |> holds [ 2L; 2L ] [ 2.0; 0.0; 5.0; 3.0 ]
-              grid.gather (1L, torch.tensor (array2D [ [ 2L ]; [ 0L ] ])) |> holds [ 2L; 1L ] [ 2.0; 3.0 ]
+
+              grid.index_select (1L, wholes [ 2L; 0L ])
+              |> holds [ 2L; 2L ] [ 2.0; 0.0; 5.0; 3.0 ]
+
+              grid.gather (1L, torch.tensor (array2D [ [ 2L ]; [ 0L ] ]))
+              |> holds [ 2L; 1L ] [ 2.0; 3.0 ]
           }
           test "scatter_ and scatter_add_ are their inverse" {
               let target = torch.zeros (1L, 3L)
@@ -138,23 +154,30 @@ let private byName =
               target |> holds [ 1L; 3L ] [ 0.0; 0.0; 8.0 ]
           }
           test "nonzero lists where a tensor is not zero" {
-              matrix([ [ 0.0; 1.0 ]; [ 2.0; 0.0 ] ]).nonzero () |> holds [ 2L; 2L ] [ 0.0; 1.0; 1.0; 0.0 ]
+              matrix([ [ 0.0; 1.0 ]; [ 2.0; 0.0 ] ]).nonzero()
+              |> holds [ 2L; 2L ] [ 0.0; 1.0; 1.0; 0.0 ]
           } ]
 
 let private mistakes =
     testList
         "mistakes"
-        [ test "an index out of range says index, dimension and size" {
+        [ test "a number out of range says itself, shape and dimension" {
               (fun () -> ignore (counting([ 2L; 3L ])[5L]))
-              |> throwsWith<ExternalException> (says "index 5 is out of bounds for dimension 0 with size 2")
+              |> throwsWith<ExternalException>(
+                  says "index 5 out of range for tensor of size [2, 3] at dimension 0"
+              )
+          }
+          test "among other indices it says the dimension's size" {
+              (fun () -> ignore (counting([ 2L; 3L ])[all, at 5L]))
+              |> throwsWith<ExternalException>(says "index 5 is out of bounds for dimension 1 with size 3")
           }
           test "too many indices" {
-              (fun () -> ignore (counting([ 2L ])[0L, 0L]))
-              |> throwsWith<ExternalException> (says "too many indices for tensor of dimension 1")
+              (fun () -> ignore (counting([ 2L ])[all, all]))
+              |> throwsWith<ExternalException>(says "too many indices for tensor of dimension 1")
           }
           test "a tensor of indices out of range" {
               (fun () -> ignore (counting([ 2L ])[TensorIndex.Tensor(wholes [ 7L ])]))
-              |> throwsWith<ExternalException> (says "out of bounds")
+              |> throwsWith<ExternalException>(says "out of bounds")
           } ]
 
 let tests = testList "indexing" [ reading; views; writing; byName; mistakes ]

@@ -64,21 +64,32 @@ let tests =
               Init.xavier_normal_ (weight ()) |> hasMoments 0.0 (sqrt (2.0 / 164.0)))
           seeded "kaiming_uniform_ has the bound gain √(3 / in)" (fun () ->
               let bound = sqrt 2.0 * sqrt (3.0 / 100.0)
-              Init.kaiming_uniform_ (weight ()) |> isWithin -(bound * 1.0000002) (bound * 1.0000002)
-              Init.kaiming_uniform_ (weight (), a = sqrt 5.0) |> isWithin -0.10000001 0.10000001)
+
+              Init.kaiming_uniform_ (weight ())
+              |> isWithin -(bound * 1.0000002) (bound * 1.0000002)
+
+              Init.kaiming_uniform_ (weight (), a = sqrt 5.0)
+              |> isWithin -0.10000001 0.10000001)
           seeded "kaiming_normal_ counts inputs or outputs" (fun () ->
               Init.kaiming_normal_ (weight ()) |> hasMoments 0.0 (sqrt (2.0 / 100.0))
 
-              Init.kaiming_normal_ (weight (), mode = Init.FanInOut.FanOut, nonlinearity = Init.NonlinearityType.ReLU)
+              Init.kaiming_normal_ (
+                  weight (),
+                  mode = Init.FanInOut.FanOut,
+                  nonlinearity = Init.NonlinearityType.ReLU
+              )
               |> hasMoments 0.0 (sqrt (2.0 / 64.0)))
           seeded "a convolution's inputs are channels times kernel size" (fun () ->
-              Expect.equal (Init.CalculateFanInAndFanOut (torch.empty (8L, 4L, 3L, 3L))) (struct (36L, 72L)) "fans")
+              Expect.equal
+                  (Init.CalculateFanInAndFanOut(torch.empty (8L, 4L, 3L, 3L)))
+                  (struct (36L, 72L))
+                  "fans")
           seeded "a linear layer begins uniform with the bound 1/√in, weight and bias" (fun () ->
-              let layer = torch.nn.Linear (100L, 64L)
+              let layer = torch.nn.Linear(100L, 64L)
               layer.weight |> isWithin -0.10000001 0.10000001
               layer.weight |> hasMoments 0.0 (0.1 / sqrt 3.0)
               nonNull layer.bias |> isWithin -0.10000001 0.10000001)
           seeded "a convolution begins with the bound 1/√(channels times kernel size)" (fun () ->
-              let layer = torch.nn.Conv2d (4L, 64L, 5L)
+              let layer = torch.nn.Conv2d(4L, 64L, 5L)
               layer.weight |> isWithin -0.10000001 0.10000001
               layer.weight |> hasMoments 0.0 (0.1 / sqrt 3.0)) ]

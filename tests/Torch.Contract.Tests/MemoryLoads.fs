@@ -19,7 +19,10 @@ let private peak () =
         File.ReadLines status
         |> Seq.find (fun line -> line.StartsWith("VmHWM:", StringComparison.Ordinal))
 
-    Int64.Parse(line.Split([| ' '; '\t' |], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture)
+    Int64.Parse(
+        line.Split([| ' '; '\t' |], StringSplitOptions.RemoveEmptyEntries)[1],
+        CultureInfo.InvariantCulture
+    )
 
 /// A million tensors of sixteen numbers.
 let private tensors (finish: Tensor -> unit) count =
@@ -32,17 +35,17 @@ let private training (inScope: (unit -> unit) -> unit) steps =
     torch.manual_seed 1L |> ignore
 
     let model =
-        torch.nn.Sequential (
-            torch.nn.Conv2d (3L, 32L, 3L, padding = 1L),
-            torch.nn.GELU (),
-            torch.nn.Conv2d (32L, 32L, 3L, padding = 1L),
-            torch.nn.GELU (),
+        torch.nn.Sequential(
+            torch.nn.Conv2d(3L, 32L, 3L, padding = 1L),
+            torch.nn.GELU(),
+            torch.nn.Conv2d(32L, 32L, 3L, padding = 1L),
+            torch.nn.GELU(),
             torch.nn.AdaptiveAvgPool2d 1L,
-            torch.nn.Flatten (),
-            torch.nn.Linear (32L, 10L)
+            torch.nn.Flatten(),
+            torch.nn.Linear(32L, 10L)
         )
 
-    let optimizer = torch.optim.AdamW (model.parameters ())
+    let optimizer = torch.optim.AdamW(model.parameters ())
 
     let step () =
         let images, labels = torch.randn (8L, 3L, 96L, 96L), torch.randint (10L, [| 8L |])
@@ -55,15 +58,15 @@ let private training (inScope: (unit -> unit) -> unit) steps =
         inScope step
 
 let private scoped step =
-    use _ = torch.NewDisposeScope ()
+    use _ = torch.NewDisposeScope()
     step ()
 
 let private loads =
     Map
         [ "tensors-dropped", (tensors ignore, 300_000, 1_000_000)
-          "tensors-disposed", (tensors _.Dispose(), 300_000, 1_000_000)
-          "training-dropped", (training (fun step -> step ()), 0, 20)
-          "training-disposed", (training scoped, 0, 20) ]
+          "tensors-disposed", (tensors _.Dispose(), 1_000_000, 1_000_000)
+          "training-dropped", (training (fun step -> step ()), 0, 10)
+          "training-disposed", (training scoped, 0, 10) ]
 
 /// Runs a load, a part of it first: what is allocated once, by libtorch, by the collector's youngest generation and by
 /// the first garbage, is not growth.

@@ -19,7 +19,7 @@ let moduleNames (modules: struct (string * torch.nn.Module) seq) =
 /// Fields of every kind that a module can hold.
 type Block(width: int64) as this =
     inherit torch.nn.Module<Tensor, Tensor>("Block")
-    let first = torch.nn.Linear (width, width)
+    let first = torch.nn.Linear(width, width)
     let scale = torch.nn.Parameter(torch.ones width)
     let offset = torch.zeros width
     let norm = torch.nn.LayerNorm width
@@ -36,7 +36,9 @@ type Block(width: int64) as this =
 /// A module that registers under names of its own choosing.
 type Named() as this =
     inherit torch.nn.Module<Tensor, Tensor>("Named")
-    let layers = torch.nn.ModuleList<torch.nn.Module<Tensor, Tensor>>(torch.nn.Linear (2L, 2L), torch.nn.Identity ())
+
+    let layers =
+        torch.nn.ModuleList<torch.nn.Module<Tensor, Tensor>>(torch.nn.Linear(2L, 2L), torch.nn.Identity())
 
     do
         this.register_module ("layers", layers)
@@ -51,7 +53,12 @@ let private registration =
         "registration"
         [ test "RegisterComponents finds parameters, buffers and modules among the fields, by their names" {
               let block = new Block(2L)
-              Expect.equal (names (block.named_parameters ()) |> List.sort) [ "first.bias"; "first.weight"; "norm.bias"; "norm.weight"; "scale" ] "parameters"
+
+              Expect.equal
+                  (names (block.named_parameters ()) |> List.sort)
+                  [ "first.bias"; "first.weight"; "norm.bias"; "norm.weight"; "scale" ]
+                  "parameters"
+
               Expect.equal (bufferNames (block.named_buffers ())) [ "offset" ] "buffers"
               Expect.equal (moduleNames (block.named_children ())) [ "first"; "norm" ] "children"
           }
@@ -62,8 +69,17 @@ let private registration =
           }
           test "register_ takes any name, in the order of the calls" {
               let named = new Named()
-              Expect.equal (names (named.named_parameters ())) [ "table"; "layers.0.weight"; "layers.0.bias" ] "parameters"
-              Expect.equal (moduleNames (named.named_modules ())) [ "layers"; "layers.0"; "layers.1" ] "modules"
+
+              Expect.equal
+                  (names (named.named_parameters ()))
+                  [ "table"; "layers.0.weight"; "layers.0.bias" ]
+                  "parameters"
+
+              Expect.equal
+                  (moduleNames (named.named_modules ()))
+                  [ "layers"; "layers.0"; "layers.1" ]
+                  "modules"
+
               Expect.isTrue (named.has_parameter "layers.0.weight" && named.has_buffer "index") "has"
               Expect.equal (shape (named.get_parameter "table" |> nonNull)) [ 3L ] "get"
               Expect.isNull (named.get_parameter "tables") "none such"
@@ -72,17 +88,17 @@ let private registration =
               let named = new Named()
 
               (fun () -> named.register_parameter ("table", torch.nn.Parameter(torch.zeros 1L)))
-              |> throwsWith<InvalidOperationException> (fun message ->
+              |> throwsWith<InvalidOperationException>(fun message ->
                   says "table" message
                   says "is already registered" message)
 
-              (fun () -> named.register_module ("a.b", torch.nn.Identity ()))
-              |> throwsWith<ArgumentException> (says "a.b")
+              (fun () -> named.register_module ("a.b", torch.nn.Identity()))
+              |> throwsWith<ArgumentException>(says "a.b")
           }
           test "a module's name" { Expect.equal ((new Block(2L)).GetName()) "Block" "name" }
           test "a parameter shared by two modules is listed once" {
-              let shared = torch.nn.Linear (2L, 2L)
-              let both = torch.nn.Sequential (shared, shared)
+              let shared = torch.nn.Linear(2L, 2L)
+              let both = torch.nn.Sequential(shared, shared)
               Expect.equal (names (both.named_parameters ())) [ "0.weight"; "0.bias" ] "names"
           } ]
 
@@ -90,18 +106,33 @@ let private containers =
     testList
         "containers"
         [ test "Sequential numbers its modules and calls them in order" {
-              let model = torch.nn.Sequential (torch.nn.Linear (2L, 3L), torch.nn.ReLU (), torch.nn.Linear (3L, 1L))
-              Expect.equal (names (model.named_parameters ())) [ "0.weight"; "0.bias"; "2.weight"; "2.bias" ] "names"
+              let model =
+                  torch.nn.Sequential(torch.nn.Linear(2L, 3L), torch.nn.ReLU(), torch.nn.Linear(3L, 1L))
+
+              Expect.equal
+                  (names (model.named_parameters ()))
+                  [ "0.weight"; "0.bias"; "2.weight"; "2.bias" ]
+                  "names"
+
               Expect.equal (shape (model.call (torch.zeros (5L, 2L)))) [ 5L; 1L ] "output"
               Expect.equal model.Count 3 "count"
           }
           test "Sequential takes names" {
-              let model = torch.nn.Sequential (struct ("inner", torch.nn.Linear (1L, 1L) :> torch.nn.Module<Tensor, Tensor>))
+              let model =
+                  torch.nn.Sequential(
+                      struct ("inner", torch.nn.Linear(1L, 1L) :> torch.nn.Module<Tensor, Tensor>)
+                  )
+
               Expect.equal (names (model.named_parameters ())) [ "inner.weight"; "inner.bias" ] "names"
           }
           test "ModuleList numbers its modules once it is registered, and is a list" {
               let list = (new Named()).Layers
-              Expect.equal (list.Count, names (list.named_parameters ())) (2, [ "0.weight"; "0.bias" ]) "names"
+
+              Expect.equal
+                  (list.Count, names (list.named_parameters ()))
+                  (2, [ "0.weight"; "0.bias" ])
+                  "names"
+
               Expect.equal [ for layer in list -> layer.GetType().Name ] [ "Linear"; "Identity" ] "items"
           } ]
 
@@ -109,14 +140,16 @@ let private running =
     testList
         "running"
         [ test "train and eval reach every submodule" {
-              let model = torch.nn.Sequential (torch.nn.Dropout (), torch.nn.Sequential (torch.nn.Dropout ()))
+              let model =
+                  torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sequential(torch.nn.Dropout()))
+
               model.eval ()
               Expect.isFalse (model.training || (model.modules () |> Seq.exists _.training)) "evaluation"
               model.train ()
               Expect.isTrue (model.training && (model.modules () |> Seq.forall _.training)) "training"
           }
           test "call runs pre-hooks, forward, and hooks, which may change input and output" {
-              let layer = torch.nn.Identity ()
+              let layer = torch.nn.Identity()
               layer.register_forward_pre_hook (fun _ x -> x + 1.0) |> ignore
               let post = layer.register_forward_hook (fun _ _ y -> y * 10.0)
               layer.call (vector [ 1.0 ]) |> holds [ 1L ] [ 20.0 ]
@@ -126,13 +159,13 @@ let private running =
           }
           test "apply visits the module and all below it" {
               let mutable visited = []
-              let model = torch.nn.Sequential (torch.nn.Linear (1L, 1L), torch.nn.ReLU ())
+              let model = torch.nn.Sequential(torch.nn.Linear(1L, 1L), torch.nn.ReLU())
               model.apply (fun each -> visited <- each.GetName() :: visited) |> ignore
               Expect.equal (List.sort visited) [ "Linear"; "ReLU"; "Sequential" ] "visited"
           }
           test "zero_grad clears the gradients of all parameters" {
-              let layer = torch.nn.Linear (2L, 1L)
-              layer.call(torch.ones (1L, 2L)).sum().backward ()
+              let layer = torch.nn.Linear(2L, 1L)
+              layer.call(torch.ones (1L, 2L)).sum().backward()
               layer.zero_grad ()
 
               for parameter in layer.parameters () do
@@ -141,7 +174,7 @@ let private running =
                   | gradient -> Expect.all (elements gradient) ((=) 0.0) "cleared"
           }
           test "requires_grad can be taken from a whole module" {
-              let layer = torch.nn.Linear (2L, 1L)
+              let layer = torch.nn.Linear(2L, 1L)
 
               for parameter in layer.parameters () do
                   parameter.requires_grad <- false
@@ -155,8 +188,8 @@ let private running =
               Expect.equal [ for tensor in kept -> tensor.IsInvalid ] [ true; true; true ] "disposed"
           }
           test "a scope does not take a module's parameters from it" {
-              let scope = torch.NewDisposeScope ()
-              let layer = torch.nn.Linear (2L, 1L)
+              let scope = torch.NewDisposeScope()
+              let layer = torch.nn.Linear(2L, 1L)
               scope.Detach(layer.parameters () |> Seq.map (fun parameter -> parameter :> IDisposable))
               scope.Dispose()
               Expect.equal (shape (layer.call (torch.zeros (1L, 2L)))) [ 1L; 1L ] "still works"

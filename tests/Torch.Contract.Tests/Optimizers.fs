@@ -15,12 +15,15 @@ let private walk (optimizer: torch.optim.Optimizer) (parameter: Parameter) (grad
     [ for gradient in gradients do
           parameter.grad <- vector [ gradient ]
           optimizer.step () |> ignore
-          parameter.item<float32> () |> float ]
+          parameter.item<float32>() |> float ]
 
 /// Equal up to single precision: a step rounds at most ten times, at the size of the value or less.
 let private isWalk (expected: float list) (actual: float list) =
     for a, e in List.zip actual expected do
-        Expect.isLessThan (abs (a - e)) (float actual.Length * 10.0 * 2.0 ** -23.0 * max 1.0 (abs e)) $"{a} and {e}"
+        Expect.isLessThan
+            (abs (a - e))
+            (float actual.Length * 10.0 * 2.0 ** -23.0 * max 1.0 (abs e))
+            $"{a} and {e}"
 
 /// AdamW as its paper has it, in double precision.
 let private adamW rate beta1 beta2 epsilon decay start gradients =
@@ -30,56 +33,67 @@ let private adamW rate beta1 beta2 epsilon decay start gradients =
         let mHat, vHat = m / (1.0 - beta1 ** float index), v / (1.0 - beta2 ** float index)
         index + 1, x - rate * mHat / (sqrt vHat + epsilon), m, v
 
-    List.scan step (1, start, 0.0, 0.0) gradients |> List.tail |> List.map (fun (_, x, _, _) -> x)
+    List.scan step (1, start, 0.0, 0.0) gradients
+    |> List.tail
+    |> List.map (fun (_, x, _, _) -> x)
 
 let private steps =
     testList
         "steps"
         [ test "SGD goes against the gradient" {
               let p = parameter 1.0
-              walk (torch.optim.SGD ([ p ], 0.1)) p [ 2.0; -1.0 ] |> isWalk [ 0.8; 0.9 ]
+              walk (torch.optim.SGD([ p ], 0.1)) p [ 2.0; -1.0 ] |> isWalk [ 0.8; 0.9 ]
           }
           test "SGD with momentum keeps its velocity" {
               let p = parameter 1.0
               // v: 1, 0.9 + 1 = 1.9, 1.71
-              walk (torch.optim.SGD ([ p ], 0.1, momentum = 0.9)) p [ 1.0; 1.0; 0.0 ] |> isWalk [ 0.9; 0.71; 0.539 ]
+              walk (torch.optim.SGD([ p ], 0.1, momentum = 0.9)) p [ 1.0; 1.0; 0.0 ]
+              |> isWalk [ 0.9; 0.71; 0.539 ]
           }
           test "SGD's weight decay adds to the gradient" {
               let p = parameter 2.0
-              walk (torch.optim.SGD ([ p ], 0.1, weight_decay = 0.5)) p [ 1.0 ] |> isWalk [ 1.8 ]
+
+              walk (torch.optim.SGD([ p ], 0.1, weight_decay = 0.5)) p [ 1.0 ]
+              |> isWalk [ 1.8 ]
           }
           test "SGD by Nesterov looks ahead" {
               let p = parameter 1.0
-              walk (torch.optim.SGD ([ p ], 0.1, momentum = 0.9, nesterov = true)) p [ 1.0 ] |> isWalk [ 0.81 ]
+
+              walk (torch.optim.SGD([ p ], 0.1, momentum = 0.9, nesterov = true)) p [ 1.0 ]
+              |> isWalk [ 0.81 ]
           }
           test "AdamW" {
               let p = parameter 1.0
               let gradients = [ 0.5; -0.25; 2.0; 0.0 ]
 
-              walk (torch.optim.AdamW ([ p ], 0.1, 0.9, 0.99, 1e-8, 0.05)) p gradients
+              walk (torch.optim.AdamW([ p ], 0.1, 0.9, 0.99, 1e-8, 0.05)) p gradients
               |> isWalk (adamW 0.1 0.9 0.99 1e-8 0.05 1.0 gradients)
           }
           test "AdamW's defaults: rate 0.001, betas 0.9 and 0.999, no decay" {
               let p = parameter 1.0
-              walk (torch.optim.AdamW [ p ]) p [ 3.0; 1.0 ] |> isWalk (adamW 1e-3 0.9 0.999 1e-8 0.0 1.0 [ 3.0; 1.0 ])
+
+              walk (torch.optim.AdamW [ p ]) p [ 3.0; 1.0 ]
+              |> isWalk (adamW 1e-3 0.9 0.999 1e-8 0.0 1.0 [ 3.0; 1.0 ])
           }
           test "Adam adds its decay to the gradient" {
               let p = parameter 2.0
-              walk (torch.optim.Adam ([ p ], 0.1, weight_decay = 0.5)) p [ 1.0 ] |> isWalk (adamW 0.1 0.9 0.999 1e-8 0.0 2.0 [ 2.0 ])
+
+              walk (torch.optim.Adam([ p ], 0.1, weight_decay = 0.5)) p [ 1.0 ]
+              |> isWalk (adamW 0.1 0.9 0.999 1e-8 0.0 2.0 [ 2.0 ])
           }
           test "a parameter without gradient stays" {
               let moving, resting = parameter 1.0, parameter 1.0
-              let optimizer = torch.optim.AdamW ([ moving; resting ], 0.1, weight_decay = 0.5)
+              let optimizer = torch.optim.AdamW([ moving; resting ], 0.1, weight_decay = 0.5)
               walk optimizer moving [ 1.0 ] |> ignore
               resting |> holds [ 1L ] [ 1.0 ]
           }
           test "step returns the loss of its closure" {
               let p = parameter 2.0
-              let optimizer = torch.optim.SGD ([ p ], 0.1)
+              let optimizer = torch.optim.SGD([ p ], 0.1)
 
               let closure () =
                   optimizer.zero_grad ()
-                  let loss = (p * p).sum ()
+                  let loss = (p * p).sum()
                   loss.backward ()
                   loss
 
@@ -88,10 +102,10 @@ let private steps =
           }
           test "zero_grad clears what the next backward pass would add to" {
               let p = parameter 2.0
-              let optimizer = torch.optim.SGD ([ p ], 0.1)
-              p.sum().backward ()
+              let optimizer = torch.optim.SGD([ p ], 0.1)
+              p.sum().backward()
               optimizer.zero_grad ()
-              p.sum().backward ()
+              p.sum().backward()
               nonNull p.grad |> holds [ 1L ] [ 1.0 ]
           } ]
 
@@ -102,7 +116,10 @@ let private groups =
               let a, b = parameter 1.0, parameter 1.0
 
               let optimizer =
-                  torch.optim.SGD ([ SGD.ParamGroup([ a ], 0.1); SGD.ParamGroup([ b ], 0.2, weight_decay = 1.0) ], 0.5)
+                  torch.optim.SGD(
+                      [ SGD.ParamGroup([ a ], 0.1); SGD.ParamGroup([ b ], 0.2, weight_decay = 1.0) ],
+                      0.5
+                  )
 
               a.grad <- vector [ 1.0 ]
               b.grad <- vector [ 1.0 ]
@@ -112,7 +129,7 @@ let private groups =
           }
           test "show their rates, which can be set" {
               let p = parameter 1.0
-              let optimizer = torch.optim.AdamW ([ AdamW.ParamGroup([ p ], 0.25) ])
+              let optimizer = torch.optim.AdamW([ AdamW.ParamGroup([ p ], 0.25) ])
               let group = Seq.exactlyOne optimizer.ParamGroups
               Expect.equal (group.LearningRate, group.InitialLearningRate) (0.25, 0.25) "rates"
               group.LearningRate <- 0.0
@@ -120,14 +137,14 @@ let private groups =
           }
           test "can be added later" {
               let a, b = parameter 1.0, parameter 1.0
-              let optimizer = torch.optim.SGD ([ a ], 0.1)
+              let optimizer = torch.optim.SGD([ a ], 0.1)
               optimizer.add_param_group (SGD.ParamGroup([ b ], 0.5))
               Expect.equal [ for group in optimizer.ParamGroups -> group.LearningRate ] [ 0.1; 0.5 ] "rates"
               walk optimizer b [ 1.0 ] |> isWalk [ 0.5 ]
           }
           test "the parameters of all groups" {
               let a, b = parameter 1.0, parameter 1.0
-              Expect.equal (Seq.length (torch.optim.AdamW([ a; b ]).parameters ())) 2 "count"
+              Expect.equal (Seq.length (torch.optim.AdamW([ a; b ]).parameters())) 2 "count"
           } ]
 
 let private states =
@@ -136,16 +153,20 @@ let private states =
         [ test "a saved and loaded optimizer goes on as if nothing had happened" {
               let gradients = [ 0.5; -0.25; 2.0; 1.0 ]
               let straight, broken = parameter 1.0, parameter 1.0
-              let expected = walk (torch.optim.AdamW ([ straight ], 0.1)) straight gradients
-              let first = torch.optim.AdamW ([ broken ], 0.1)
+              let expected = walk (torch.optim.AdamW([ straight ], 0.1)) straight gradients
+              let first = torch.optim.AdamW([ broken ], 0.1)
               walk first broken (List.take 2 gradients) |> ignore
               use stream = new MemoryStream()
               use writer = new BinaryWriter(stream)
               first.save_state_dict writer
               writer.Flush()
-              let second = torch.optim.AdamW ([ broken ], 0.5)
+              let second = torch.optim.AdamW([ broken ], 0.5)
               second.load_state_dict (new BinaryReader(new MemoryStream(stream.ToArray())))
-              Expect.equal (walk second broken (List.skip 2 gradients)) (List.skip 2 expected) "the last two steps"
+
+              Expect.equal
+                  (walk second broken (List.skip 2 gradients))
+                  (List.skip 2 expected)
+                  "the last two steps"
           }
           test "another optimizer's state is refused" {
               let p = parameter 1.0
@@ -154,8 +175,11 @@ let private states =
               torch.optim.SGD([ p ], 0.1).save_state_dict writer
               writer.Flush()
 
-              (fun () -> torch.optim.AdamW([ p ]).load_state_dict (new BinaryReader(new MemoryStream(stream.ToArray()))))
-              |> throwsWith<InvalidDataException> (fun message ->
+              (fun () ->
+                  torch.optim
+                      .AdamW([ p ])
+                      .load_state_dict(new BinaryReader(new MemoryStream(stream.ToArray()))))
+              |> throwsWith<InvalidDataException>(fun message ->
                   says "AdamW" message
                   says "SGD" message)
           } ]
@@ -168,7 +192,7 @@ let private clipping =
               p ]
 
     let gradients (parameters: Parameter list) =
-        [ for p in parameters -> nonNull(p.grad).item<float32> () |> float ]
+        [ for p in parameters -> nonNull(p.grad).item<float32>() |> float ]
 
     testList
         "clipping"

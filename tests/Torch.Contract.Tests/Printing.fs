@@ -26,14 +26,25 @@ let tests =
         [ test "without a style it says shape, dtype and device" {
               Expect.equal (torch.zeros(2L, 2L).ToString()) "[2x2], type = Float32, device = cpu" "matrix"
               Expect.equal (torch.tensor(3L).ToString()) "[], type = Int64, device = cpu" "number"
-              Expect.equal (torch.zeros(3L, dtype = Nullable torch.bool).ToString()) "[3], type = Bool, device = cpu" "bool"
+
+              Expect.equal
+                  (torch.zeros(3L, dtype = Nullable torch.bool).ToString())
+                  "[3], type = Bool, device = cpu"
+                  "bool"
           }
           test "Julia's style, a number" {
-              Expect.equal (julia (torch.tensor 3.14f)) "[], type = Float32, device = cpu, value = 3.14" "number"
+              Expect.equal
+                  (julia (torch.tensor 3.14f))
+                  "[], type = Float32, device = cpu, value = 3.14"
+                  "number"
           }
           test "Julia's style, a vector" {
               Expect.equal (julia (torch.zeros 4L)) "[4], type = Float32, device = cpu\n 0 0 0 0\n" "vector"
-              Expect.equal (julia (truths [ true; false ])) "[2], type = Bool, device = cpu\n True False\n" "bool"
+
+              Expect.equal
+                  (julia (truths [ true; false ]))
+                  "[2], type = Bool, device = cpu\n True False\n"
+                  "bool"
           }
           test "Julia's style, a matrix: columns aligned, five digits" {
               Expect.equal
@@ -71,5 +82,8 @@ let tests =
               Expect.stringContains (one.cstr (cultureInfo = invariant, newLine = newLine)) "{1f}" "cstr"
           }
           test "a format for the numbers" {
-              Expect.stringContains (rows.str ("0.00", cultureInfo = CultureInfo.InvariantCulture)) "4713.14" "two digits"
+              Expect.stringContains
+                  (rows.str ("0.00", cultureInfo = CultureInfo.InvariantCulture))
+                  "4713.14"
+                  "two digits"
           } ]

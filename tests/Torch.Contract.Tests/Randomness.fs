@@ -32,7 +32,9 @@ let private seeds =
               torch.manual_seed 0L |> ignore
               torch.rand 3L |> holdsNearly 1 [ 3L ] [ 0.496256590; 0.768221796; 0.088477433 ]
               torch.manual_seed 0L |> ignore
-              torch.randn 3L |> holdsNearly 4 [ 3L ] [ 1.540996074; -0.293428898; -2.178789377 ]
+
+              torch.randn 3L
+              |> holdsNearly 4 [ 3L ] [ 1.540996074; -0.293428898; -2.178789377 ]
           }
           test "a generator's state can be kept and restored" {
               let state = torch.random.get_rng_state ()
@@ -82,7 +84,12 @@ let private draw =
         "distributions"
         [ test "rand is in [0, 1), randint below its bound, randperm a permutation" {
               Expect.all (elements (torch.rand 1000L)) (fun v -> 0.0 <= v && v < 1.0) "rand"
-              Expect.equal (elements (torch.randint (2L, 5L, [| 1000L |])) |> List.distinct |> List.sort) [ 2.0; 3.0; 4.0 ] "randint"
+
+              Expect.equal
+                  (elements (torch.randint (2L, 5L, [| 1000L |])) |> List.distinct |> List.sort)
+                  [ 2.0; 3.0; 4.0 ]
+                  "randint"
+
               Expect.equal (elements (torch.randperm 50L) |> List.sort) [ 0.0 .. 49.0 ] "randperm"
               Expect.equal (torch.randperm(3L).dtype) torch.int64 "dtype"
           } ]

@@ -14,7 +14,7 @@ let private freeing =
         "freeing"
         [ test "the end of a scope disposes what was made in it" {
               let before = torch.zeros 1L
-              let scope = torch.NewDisposeScope ()
+              let scope = torch.NewDisposeScope()
               let inside = torch.zeros 1L
               let derived = inside + 1.0
               Expect.equal scope.DisposablesCount 2 "counted"
@@ -22,8 +22,8 @@ let private freeing =
               Expect.equal (alive inside, alive derived, alive before) (false, false, true) "alive"
           }
           test "inner scopes take what is made in them, outer ones get it by MoveToOuter" {
-              use outer = torch.NewDisposeScope ()
-              let inner = torch.NewDisposeScope ()
+              use outer = torch.NewDisposeScope()
+              let inner = torch.NewDisposeScope()
               let goes, stays = torch.zeros 1L, inner.MoveToOuter(torch.zeros 1L)
               inner.Dispose()
               Expect.equal (alive goes, alive stays) (false, true) "after the inner scope"
@@ -32,27 +32,27 @@ let private freeing =
               Expect.isFalse (alive stays) "after the outer scope"
           }
           test "MoveToOuterDisposeScope without an outer scope detaches" {
-              let scope = torch.NewDisposeScope ()
-              let tensor = torch.zeros(1L).MoveToOuterDisposeScope ()
+              let scope = torch.NewDisposeScope()
+              let tensor = torch.zeros(1L).MoveToOuterDisposeScope()
               scope.Dispose()
               Expect.isTrue (alive tensor) "alive"
           }
           test "what is detached outlives every scope" {
-              let scope = torch.NewDisposeScope ()
-              let byTensor = torch.zeros(1L).DetachFromDisposeScope ()
+              let scope = torch.NewDisposeScope()
+              let byTensor = torch.zeros(1L).DetachFromDisposeScope()
               let byScope = scope.Detach(torch.zeros 1L)
               scope.Dispose()
               Expect.equal (alive byTensor, alive byScope) (true, true) "alive"
           }
           test "a tensor from elsewhere can be attached" {
               let tensor = torch.zeros 1L
-              let scope = torch.NewDisposeScope ()
+              let scope = torch.NewDisposeScope()
               scope.Attach(tensor :> IDisposable)
               scope.Dispose()
               Expect.isFalse (alive tensor) "disposed"
           }
           test "DisposeEverythingBut keeps what it is told, until the scope ends" {
-              let scope = torch.NewDisposeScope ()
+              let scope = torch.NewDisposeScope()
               let kept, gone = torch.zeros 1L, torch.zeros 1L
               Expect.isTrue (Object.ReferenceEquals(scope.DisposeEverythingBut kept, kept)) "returned"
               Expect.equal (alive kept, alive gone, scope.DisposablesCount) (true, false, 1) "before"
@@ -60,19 +60,19 @@ let private freeing =
               Expect.isFalse (alive kept) "at the end"
           }
           test "a tensor disposed by hand leaves its scope" {
-              use scope = torch.NewDisposeScope ()
+              use scope = torch.NewDisposeScope()
               let tensor = torch.zeros 1L
               tensor.Dispose()
               Expect.equal scope.DisposablesCount 0 "count"
           }
           test "a scope ends once, and refuses to be used after" {
-              let scope = torch.NewDisposeScope ()
+              let scope = torch.NewDisposeScope()
               scope.Dispose()
               scope.Dispose()
               Expect.throwsT<ObjectDisposedException> (fun () -> ignore scope.DisposablesCount) "use"
           }
           test "a thread's scopes are its own" {
-              use _ = torch.NewDisposeScope ()
+              use _ = torch.NewDisposeScope()
               let mutable elsewhere = torch.zeros 1L
               let thread = Thread(fun () -> elsewhere <- torch.zeros 1L)
               thread.Start()
@@ -84,9 +84,8 @@ let private freeing =
               let weight = torch.ones (1L, requires_grad = true)
 
               (fun () ->
-                  use _ = torch.NewDisposeScope ()
-                  (weight * 3.0).sum().backward ())
-                  ()
+                  use _ = torch.NewDisposeScope()
+                  (weight * 3.0).sum().backward()) ()
 
               weight.grad |> nonNull |> holds [ 1L ] [ 3.0 ]
           } ]
@@ -117,8 +116,8 @@ let private statistics =
           }
           test "inside" {
               (fun () ->
-                  use _ = torch.NewDisposeScope ()
-                  torch.zeros(1L).DetachFromDisposeScope () |> ignore
+                  use _ = torch.NewDisposeScope()
+                  torch.zeros(1L).DetachFromDisposeScope() |> ignore
                   torch.zeros 1L |> ignore)
               |> counted
               |> fun counts -> Expect.equal counts [ 2L; 1L; 0L; 0L; 0L; 1L; 1L ] "counts"
@@ -126,7 +125,7 @@ let private statistics =
           test "attached" {
               (fun () ->
                   let tensor = torch.zeros 1L
-                  use scope = torch.NewDisposeScope ()
+                  use scope = torch.NewDisposeScope()
                   scope.Attach(tensor :> IDisposable))
               |> counted
               |> fun counts -> Expect.equal counts [ 0L; 1L; 1L; 0L; 1L; 0L; 0L ] "counts"

@@ -32,9 +32,7 @@ let matrix (rows: float list list) =
 let counting (sizes: int64 list) =
     let count = List.fold (*) 1L sizes
 
-    torch
-        .arange(whole count, dtype = Nullable torch.float32)
-        .reshape(Array.ofList sizes)
+    torch.arange(whole count, dtype = Nullable torch.float32).reshape(Array.ofList sizes)
 
 let shape (tensor: Tensor) = List.ofArray tensor.shape
 
