@@ -6,7 +6,8 @@ namespace LocalAttention.Core.Checkpoints;
 /// </summary>
 internal static class AtomicFile
 {
-    // Linux's ENOSPC and EDQUOT, and Windows' ERROR_DISK_FULL and ERROR_HANDLE_DISK_FULL, as exceptions carry them.
+    // Linux's ENOSPC and EDQUOT, and Windows' ERROR_DISK_FULL and ERROR_HANDLE_DISK_FULL, as exceptions carry them; where
+    // reserving fails, some say it in words alone.
     private static readonly int[] FullDiskCodes =
         [28, 122, unchecked((int)0x80070070), unchecked((int)0x80070027)];
 
@@ -49,7 +50,7 @@ internal static class AtomicFile
     private static string Explanation(Exception error, long length)
     {
         var loss = "whatever stood there before is unchanged";
-        if (FullDiskCodes.Contains(error.HResult) || error.Message.Contains("space", StringComparison.OrdinalIgnoreCase))
+        if (FullDiskCodes.Contains(error.HResult) || error.Message.Contains("disk was full", StringComparison.Ordinal))
             return $"the disk is full: {length:N0} bytes are needed; {loss}; free some space or write elsewhere";
         if (error is UnauthorizedAccessException)
             return $"writing is not permitted in this directory; {loss}";

@@ -115,7 +115,8 @@ public sealed class Trainer : IDisposable
             }
             else if (StepsTaken < Steps)
             {
-                progress?.Report(Report(TakeStep(clock), clock, ended: null));
+                var step = TakeStep(clock);
+                progress?.Report(Report(step, clock, ended: null));
                 if (Options.CheckpointEverySteps is { } every && StepsTaken % every == 0)
                     SaveCheckpoint();
             }
