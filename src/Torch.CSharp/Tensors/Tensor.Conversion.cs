@@ -124,7 +124,7 @@ public static partial class torch
             bool non_blocking = false) =>
             Converted(Aten.Call("to.dtype", this, type, non_blocking, copy), disposeAfter);
 
-        public Tensor type(Func<Tensor,Tensor> typeFunc) => typeFunc(this);
+        public Tensor type(Func<Tensor, Tensor> typeFunc) => typeFunc(this);
 
         public Tensor type(ScalarType dtype) => to(dtype);
 

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Formatting and analyzers: dotnet format for C#, Fantomas for F#. Says what is not clean; changes nothing.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+dotnet tool restore >/dev/null
+for project in src/Torch.CSharp src/Core.CSharp samples/CSharpConsumer; do
+    dotnet format "$project" --no-restore --verify-no-changes
+done
+dotnet fantomas --check LocalAttention.fsx src samples tests eng
