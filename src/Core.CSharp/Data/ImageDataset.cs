@@ -167,6 +167,30 @@ public sealed class ImageDataset : torch.utils.data.Dataset
         base.Dispose(disposing);
     }
 
+    /// <summary>The check that a model can learn from these images, or be evaluated on them.</summary>
+    /// <exception cref="ArgumentException">There is no image, or the model takes others or has too few classes.</exception>
+    internal void EnsureSuits(Architecture architecture, string argument)
+    {
+        if (Count == 0)
+            throw new ArgumentException("the data set has no images; it must have at least one", argument);
+        if (Channels != architecture.ImageChannels)
+        {
+            throw new ArgumentException(
+                $"the images have {Channels} channels; {architecture.Name} takes {architecture.ImageChannels}", argument);
+        }
+        if (Classes.Count > architecture.Head.Classes)
+        {
+            throw new ArgumentException(
+                $"the data set has {Classes.Count} classes; {architecture.Name} has logits for {architecture.Head.Classes}",
+                argument);
+        }
+        if (Validation.CheckSize(architecture, Size) is { Count: > 0 } problems)
+        {
+            throw new ArgumentException(
+                $"{architecture.Name} does not take images of {Size}: {string.Join(" ", problems)}", argument);
+        }
+    }
+
     private torch.Tensor Index(ReadOnlySpan<long> positions)
     {
         foreach (var position in positions)
