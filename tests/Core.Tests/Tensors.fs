@@ -17,7 +17,7 @@ let toTensor (elementType: torch.ScalarType) (array: NdArray<float>) =
 
 /// A tensor as an array of doubles.
 let toArray (tensor: torch.Tensor) : NdArray<float> =
-    let doubles = tensor.detach().``to``(torch.ScalarType.Float64).contiguous ()
+    let doubles = tensor.detach().``to``(torch.ScalarType.Float64).contiguous()
     NdArray.ofArray (tensor.shape |> Array.map int) (doubles.data<float>().ToArray())
 
 /// The parameters and their names.
@@ -87,9 +87,9 @@ let gradients (layer: Module) (x: NdArray<float>) (cotangent: NdArray<float>) =
     use _ = torch.NewDisposeScope()
     layer.zero_grad ()
     let elementType = (namedParameters layer |> List.head |> snd).dtype
-    let input = (toTensor elementType x).requires_grad_ ()
+    let input = (toTensor elementType x).requires_grad_()
     let output = layer.forward input
-    (output * toTensor elementType cotangent).sum().backward ()
+    (output * toTensor elementType cotangent).sum().backward()
 
     let ofTensor name (tensor: torch.Tensor) =
         match tensor.grad with
@@ -118,7 +118,8 @@ let within tolerance floor (actual: NdArray<float>) (expected: NdArray<float>) w
     let scale = max floor (NdArray.largest expected)
 
     if not (worst <= tolerance * scale) then
-        failtest $"{what} differs by {worst} where the largest magnitude is {scale}: more than {tolerance} of it"
+        failtest
+            $"{what} differs by {worst} where the largest magnitude is {scale}: more than {tolerance} of it"
 
 /// Compares arrays of the same names. An array that is all but zero beside the largest of them is compared on a scale
 /// of a ten-thousandth of that one: what is left of a sum that vanishes is the rounding of its terms.

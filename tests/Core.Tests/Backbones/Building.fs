@@ -39,12 +39,19 @@ let private inferred (architecture: Architecture) (size: ImageSize) =
     let trace = ShapeInference.Trace(architecture, size) |> List.ofSeq
 
     let behind map stage =
-        let parts = trace |> List.filter (fun part -> part.Place.StartsWith $"stage {stage},")
+        let parts =
+            trace |> List.filter (fun part -> part.Place.StartsWith $"stage {stage},")
+
         let blocks = parts |> List.filter (fun part -> part.Place.Contains "block")
-        let lastOutput (parts: LayerTrace list) = parts |> List.tryLast |> Option.map _.Output |> Option.defaultValue map
+
+        let lastOutput (parts: LayerTrace list) =
+            parts |> List.tryLast |> Option.map _.Output |> Option.defaultValue map
+
         (lastOutput blocks, lastOutput parts), lastOutput parts
 
-    [ 1 .. architecture.Stages.Count ] |> List.mapFold behind trace.Head.Output |> fst
+    [ 1 .. architecture.Stages.Count ]
+    |> List.mapFold behind trace.Head.Output
+    |> fst
 
 /// Runs a model on images of its own resolution; what is wrong with the outcome, if anything.
 let private outcome (build: Architecture -> Backbone) (architecture: Architecture) =
@@ -60,7 +67,10 @@ let private outcome (build: Architecture -> Backbone) (architecture: Architectur
 
         if logits.shape <> logitShape architecture then
             Error $"logits of shape %A{logits.shape}"
-        elif maps <> (inferred architecture architecture.Resolution |> List.map (snd >> shapeOf)) then
+        elif
+            maps
+            <> (inferred architecture architecture.Resolution |> List.map (snd >> shapeOf))
+        then
             Error $"maps of shapes %A{maps}"
         elif not (logits.isfinite().all().ToBoolean()) then
             Error "logits that are not finite"
@@ -87,20 +97,28 @@ let private unvalidated: Architecture -> Backbone =
                 | inner -> raise inner
 
 let private acceptedBuilds =
-    property 200 "validation lets nothing through that then fails" Mistakes.arbitraryPossiblyBroken (fun architecture ->
-        if Validation.Check(architecture).Count = 0 then
-            Expect.equal (outcome validated architecture) (Ok()) "building and running")
+    property
+        200
+        "validation lets nothing through that then fails"
+        Mistakes.arbitraryPossiblyBroken
+        (fun architecture ->
+            if Validation.Check(architecture).Count = 0 then
+                Expect.equal (outcome validated architecture) (Ok()) "building and running")
 
 let private refusedIsNotBuilt =
-    property 100 "what validation refuses is not built, for the same reasons" Mistakes.arbitraryPossiblyBroken (fun architecture ->
-        let problems = Validation.Check architecture
+    property
+        100
+        "what validation refuses is not built, for the same reasons"
+        Mistakes.arbitraryPossiblyBroken
+        (fun architecture ->
+            let problems = Validation.Check architecture
 
-        if problems.Count > 0 then
-            try
-                use model = validated architecture
-                failtest $"{model.GetName()} was built in spite of %A{List.ofSeq problems}"
-            with :? SpecificationException as refused ->
-                Expect.equal refused.Problems problems "the problems of the exception")
+            if problems.Count > 0 then
+                try
+                    use model = validated architecture
+                    failtest $"{model.GetName()} was built in spite of %A{List.ofSeq problems}"
+                with :? SpecificationException as refused ->
+                    Expect.equal refused.Problems problems "the problems of the exception")
 
 /// Mistakes that no tensor operation notices: the model would run, and not be what was asked for. Validation refuses
 /// them so that nobody trains such a model. All others must make an unvalidated model fail.
@@ -129,19 +147,27 @@ let private runsWithoutMeaning =
       "queries: 0" ]
 
 let private refusedFails =
-    property 200 "validation refuses nothing that would build and run" Mistakes.arbitraryPossiblyBroken (fun architecture ->
-        let problems = Validation.Check architecture |> Seq.map string |> List.ofSeq
+    property
+        200
+        "validation refuses nothing that would build and run"
+        Mistakes.arbitraryPossiblyBroken
+        (fun architecture ->
+            let problems = Validation.Check architecture |> Seq.map string |> List.ofSeq
 
-        let fails (problem: string) =
-            not (runsWithoutMeaning |> List.exists (fun pattern -> Regex.IsMatch(problem, pattern)))
+            let fails (problem: string) =
+                not (
+                    runsWithoutMeaning
+                    |> List.exists (fun pattern -> Regex.IsMatch(problem, pattern))
+                )
 
-        // Nothing is built where any number is beyond the limits: it may ask for more memory than there is.
-        if not problems.IsEmpty && List.forall fails problems then
-            match outcome unvalidated architecture with
-            | Ok() -> failtest $"it builds and runs, and validation says %A{problems}"
-            | Error _ -> ())
+            // Nothing is built where any number is beyond the limits: it may ask for more memory than there is.
+            if not problems.IsEmpty && List.forall fails problems then
+                match outcome unvalidated architecture with
+                | Ok() -> failtest $"it builds and runs, and validation says %A{problems}"
+                | Error _ -> ())
 
-let private sizes = Gen.map2 (fun height width -> ImageSize(height, width)) (Gen.choose (1, 24)) (Gen.choose (1, 24))
+let private sizes =
+    Gen.map2 (fun height width -> ImageSize(height, width)) (Gen.choose (1, 24)) (Gen.choose (1, 24))
 
 let private withSize =
     Arb.fromGenShrink (
@@ -153,30 +179,34 @@ let private withSize =
     )
 
 let private shapes =
-    property 150 "every stage's map has the inferred shape, whatever the image's size" withSize (fun (architecture, size) ->
-        use _ = torch.NewDisposeScope()
-        use model = validated architecture
-        model.eval ()
-        let batch = images architecture size
+    property
+        150
+        "every stage's map has the inferred shape, whatever the image's size"
+        withSize
+        (fun (architecture, size) ->
+            use _ = torch.NewDisposeScope()
+            use model = validated architecture
+            model.eval ()
+            let batch = images architecture size
 
-        match Validation.CheckSize(architecture, size) |> List.ofSeq with
-        | [] ->
-            let expected = inferred architecture size
-            let features = model.features batch |> Seq.map _.shape |> List.ofSeq
-            Expect.equal features (expected |> List.map (fst >> shapeOf)) "features"
-            let stages = model.stages batch |> Seq.map _.shape |> List.ofSeq
-            Expect.equal stages (expected |> List.map (snd >> shapeOf)) "stages"
-            Expect.equal (model.forward batch).shape (logitShape architecture) "logits"
-        | problems ->
-            let message =
-                try
-                    model.forward batch |> ignore
-                    "it ran"
-                with :? ArgumentException as refused ->
-                    refused.Message
+            match Validation.CheckSize(architecture, size) |> List.ofSeq with
+            | [] ->
+                let expected = inferred architecture size
+                let features = model.features batch |> Seq.map _.shape |> List.ofSeq
+                Expect.equal features (expected |> List.map (fst >> shapeOf)) "features"
+                let stages = model.stages batch |> Seq.map _.shape |> List.ofSeq
+                Expect.equal stages (expected |> List.map (snd >> shapeOf)) "stages"
+                Expect.equal (model.forward batch).shape (logitShape architecture) "logits"
+            | problems ->
+                let message =
+                    try
+                        model.forward batch |> ignore
+                        "it ran"
+                    with :? ArgumentException as refused ->
+                        refused.Message
 
-            for problem in problems do
-                Expect.stringContains message (string problem) "forward should say what CheckSize says")
+                for problem in problems do
+                    Expect.stringContains message (string problem) "forward should say what CheckSize says")
 
 /// The place of a parameter as shape inference names it.
 let private placeOf (name: string) =
@@ -188,41 +218,57 @@ let private placeOf (name: string) =
     | _ -> failtest $"the parameter {name} belongs to no part"
 
 let private counts =
-    property 150 "every part has the parameters that were counted" Architectures.arbitraryValid (fun architecture ->
-        use model = validated architecture
+    property
+        150
+        "every part has the parameters that were counted"
+        Architectures.arbitraryValid
+        (fun architecture ->
+            use model = validated architecture
 
-        let built =
-            namedParameters model
-            |> List.groupBy (fst >> placeOf)
-            |> List.map (fun (place, parameters) ->
-                let sum = parameters |> List.sumBy (fun (_, parameter) -> parameter.numel ())
+            let built =
+                namedParameters model
+                |> List.groupBy (fst >> placeOf)
+                |> List.map (fun (place, parameters) ->
+                    let sum = parameters |> List.sumBy (fun (_, parameter) -> parameter.numel ())
 
-                let trained =
-                    parameters
-                    |> List.sumBy (fun (_, parameter) -> if parameter.requires_grad then parameter.numel () else 0L)
+                    let trained =
+                        parameters
+                        |> List.sumBy (fun (_, parameter) ->
+                            if parameter.requires_grad then parameter.numel () else 0L)
 
-                place, ParameterCount(sum, trained))
-            |> Map.ofList
+                    place, ParameterCount(sum, trained))
+                |> Map.ofList
 
-        for part in ShapeInference.Trace architecture do
-            let actual = built |> Map.tryFind part.Place |> Option.defaultValue (ParameterCount(0L, 0L))
-            Expect.equal actual part.Parameters $"parameters of {part.Place}"
+            for part in ShapeInference.Trace architecture do
+                let actual =
+                    built |> Map.tryFind part.Place |> Option.defaultValue (ParameterCount(0L, 0L))
 
-        Expect.equal (built |> Map.values |> Seq.reduce (+)) (ParameterCount.Of architecture) "all parameters")
+                Expect.equal actual part.Parameters $"parameters of {part.Place}"
+
+            Expect.equal
+                (built |> Map.values |> Seq.reduce (+))
+                (ParameterCount.Of architecture)
+                "all parameters")
 
 let private seeds =
-    property 40 "a seed decides every parameter, and the output with them" Architectures.arbitraryValid (fun architecture ->
-        use _ = torch.NewDisposeScope()
-        let batch = images architecture architecture.Resolution
+    property
+        40
+        "a seed decides every parameter, and the output with them"
+        Architectures.arbitraryValid
+        (fun architecture ->
+            use _ = torch.NewDisposeScope()
+            let batch = images architecture architecture.Resolution
 
-        let build (seed: int64) =
-            use model = architecture.Build(seed = seed)
-            model.eval ()
-            parametersOf model |> Map.map (fun _ values -> values.Elements), (toArray (model.forward batch)).Elements
+            let build (seed: int64) =
+                use model = architecture.Build(seed = seed)
+                model.eval ()
 
-        let one = build 5L
-        Expect.isTrue (build 5L = one) "the same seed should give the same model, bit for bit"
-        Expect.isFalse (fst (build 6L) = fst one) "another seed should give another model")
+                parametersOf model |> Map.map (fun _ values -> values.Elements),
+                (toArray (model.forward batch)).Elements
+
+            let one = build 5L
+            Expect.isTrue (build 5L = one) "the same seed should give the same model, bit for bit"
+            Expect.isFalse (fst (build 6L) = fst one) "another seed should give another model")
 
 /// The tests of this file.
 let tests =

@@ -30,7 +30,8 @@ let private activate activation (x: float) =
     | _ -> max x 0.0
 
 /// The parameters under a prefix, without it.
-let private under (prefix: string) (parameters: Parameters<float>) = Safetensors.under (prefix + ".") parameters
+let private under (prefix: string) (parameters: Parameters<float>) =
+    Safetensors.under (prefix + ".") parameters
 
 let private real (array: NdArray<float>) =
     NdArray.map (fun value -> ({ Double = value }: Real)) array
@@ -166,15 +167,29 @@ let private averagePool window stride (map: NdArray<float>) =
     let top, left = before map.Shape[1], before map.Shape[2]
 
     NdArray.init
-        [| map.Shape[0]; dividedBy stride map.Shape[1]; dividedBy stride map.Shape[2]; map.Shape[3] |]
+        [| map.Shape[0]
+           dividedBy stride map.Shape[1]
+           dividedBy stride map.Shape[2]
+           map.Shape[3] |]
         (fun index ->
             List.sum
                 [ for y in 0 .. window - 1 do
                       for x in 0 .. window - 1 ->
-                          at map index[0] (index[1] * stride + y - top) (index[2] * stride + x - left) index[3] ]
+                          at
+                              map
+                              index[0]
+                              (index[1] * stride + y - top)
+                              (index[2] * stride + x - left)
+                              index[3] ]
             / float (window * window))
 
-let private qnaBlock (architecture: Architecture) (parameters: Parameters<float>) case resampled (map: NdArray<float>) =
+let private qnaBlock
+    (architecture: Architecture)
+    (parameters: Parameters<float>)
+    case
+    resampled
+    (map: NdArray<float>)
+    =
     let attended =
         map
         |> norm architecture.Conventions.NormEpsilon "norm1" parameters
@@ -186,7 +201,12 @@ let private qnaBlock (architecture: Architecture) (parameters: Parameters<float>
     |> add attended
     |> secondBranch architecture parameters
 
-let private transition (architecture: Architecture) (parameters: Parameters<float>) (map: NdArray<float>) (transition: Transition) =
+let private transition
+    (architecture: Architecture)
+    (parameters: Parameters<float>)
+    (map: NdArray<float>)
+    (transition: Transition)
+    =
     let epsilon = architecture.Conventions.NormEpsilon
     let inputs = map.Shape[3]
     let outputs = transition.OutputChannels inputs
@@ -195,7 +215,10 @@ let private transition (architecture: Architecture) (parameters: Parameters<floa
     | :? PatchMerging ->
         // The tokens of a square column by column, as Swin's slices have them.
         NdArray.init
-            [| map.Shape[0]; dividedBy 2 map.Shape[1]; dividedBy 2 map.Shape[2]; 4 * inputs |]
+            [| map.Shape[0]
+               dividedBy 2 map.Shape[1]
+               dividedBy 2 map.Shape[2]
+               4 * inputs |]
             (fun index ->
                 let part, c = index[3] / inputs, index[3] % inputs
                 at map index[0] (2 * index[1] + part % 2) (2 * index[2] + part / 2) c)
@@ -236,7 +259,9 @@ let private stage (architecture: Architecture) (parameters: Parameters<float>) m
     let features =
         stage.Blocks
         |> Seq.indexed
-        |> Seq.fold (fun map (index, each) -> block architecture (under $"blocks.{index}" parameters) map each) map
+        |> Seq.fold
+            (fun map (index, each) -> block architecture (under $"blocks.{index}" parameters) map each)
+            map
 
     match stage.Transition with
     | null -> features

@@ -59,20 +59,26 @@ let private gradient (architecture: Architecture, seed) =
         |> Map.map (fun name (slope: NdArray<float>) -> numbers seed $"direction of {name}" slope.Shape)
 
     let slope =
-        gradient |> Map.toSeq |> Seq.sumBy (fun (name, slopes) -> NdArray.dot slopes direction[name])
+        gradient
+        |> Map.toSeq
+        |> Seq.sumBy (fun (name, slopes) -> NdArray.dot slopes direction[name])
 
     let start = parametersOf model |> Map.add "x" x
 
     let value step =
         let moved =
             direction
-            |> Map.map (fun name towards -> NdArray.map2 (fun at along -> at + step * along) start[name] towards)
+            |> Map.map (fun name towards ->
+                NdArray.map2 (fun at along -> at + step * along) start[name] towards)
 
         setParameters moved model
         NdArray.dot (run model moved["x"]) cotangent
 
     let difference h = (value h - value -h) / (2.0 * h)
-    let extrapolated h = (4.0 * difference (h / 2.0) - difference h) / 3.0
+
+    let extrapolated h =
+        (4.0 * difference (h / 2.0) - difference h) / 3.0
+
     let coarse, fine = extrapolated (1.0 / 8192.0), extrapolated (1.0 / 16384.0)
     let disagreement = abs (fine - coarse)
     let scale = max 1.0 (abs slope)
@@ -104,8 +110,7 @@ let private isDifferentiated (architecture: Architecture) =
         | :? QnAAttention as qna -> qna.Norm <> UnitNorm(StopGradient = true)
         | _ -> true)
 
-let private differentiated =
-    withSeed |> Arb.filter (fst >> isDifferentiated)
+let private differentiated = withSeed |> Arb.filter (fst >> isDifferentiated)
 
 let private mostAreSmooth =
     testCase "most models are smooth enough to be compared"
@@ -130,52 +135,65 @@ let private plainLoops =
         within 1e-8 1e-2 (run model images) expected "the logits")
 
 let private batches =
-    property 30 "an image's logits do not depend on the others in the batch" withSeed (fun (architecture, seed) ->
-        use model = build architecture seed
-        let images = imagesOf architecture seed 3
-        let together = run model images
+    property
+        30
+        "an image's logits do not depend on the others in the batch"
+        withSeed
+        (fun (architecture, seed) ->
+            use model = build architecture seed
+            let images = imagesOf architecture seed 3
+            let together = run model images
 
-        for image in 0..2 do
-            let one (array: NdArray<float>) =
-                let size = array.Elements.Length / array.Shape[0]
+            for image in 0..2 do
+                let one (array: NdArray<float>) =
+                    let size = array.Elements.Length / array.Shape[0]
 
-                NdArray.ofArray
-                    (Array.append [| 1 |] array.Shape[1..])
-                    array.Elements[image * size .. (image + 1) * size - 1]
+                    NdArray.ofArray
+                        (Array.append [| 1 |] array.Shape[1..])
+                        array.Elements[image * size .. (image + 1) * size - 1]
 
-            // As the comparison of layers with the oracle, through up to ten layers whose norms may stretch what is
-            // left of tokens that vary little.
-            within 1e-8 1e-2 (run model (one images)) (one together) $"image {image} alone")
+                // As the comparison of layers with the oracle, through up to ten layers whose norms may stretch what is
+                // left of tokens that vary little.
+                within 1e-8 1e-2 (run model (one images)) (one together) $"image {image} alone")
 
 let private slideModels =
     withSeed
     |> Arb.filter (fun (architecture, _) ->
         architecture.Stages
-        |> Seq.exists (fun stage -> stage.Blocks |> Seq.exists (fun block -> block.Attention :? SlideAttention)))
+        |> Seq.exists (fun stage ->
+            stage.Blocks |> Seq.exists (fun block -> block.Attention :? SlideAttention)))
 
 let private merging =
-    property 25 "merging a model's shifts changes no bit of its logits, and going back none of its parameters" slideModels (fun (architecture, seed) ->
-        use model = build architecture seed
-        let images = imagesOf architecture seed 2
-        let parameters = parametersOf model |> Map.map (fun _ values -> values.Elements)
-        let before = (run model images).Elements
-        model.merge_shifts ()
-        Expect.isTrue ((run model images).Elements = before) "merged logits should be equal bit for bit"
-        model.unmerge_shifts ()
-        let after = parametersOf model |> Map.map (fun _ values -> values.Elements)
-        Expect.isTrue (after = parameters) "parameters should be equal bit for bit"
-        Expect.isTrue ((run model images).Elements = before) "logits should be as before")
+    property
+        25
+        "merging a model's shifts changes no bit of its logits, and going back none of its parameters"
+        slideModels
+        (fun (architecture, seed) ->
+            use model = build architecture seed
+            let images = imagesOf architecture seed 2
+            let parameters = parametersOf model |> Map.map (fun _ values -> values.Elements)
+            let before = (run model images).Elements
+            model.merge_shifts ()
+            Expect.isTrue ((run model images).Elements = before) "merged logits should be equal bit for bit"
+            model.unmerge_shifts ()
+            let after = parametersOf model |> Map.map (fun _ values -> values.Elements)
+            Expect.isTrue (after = parameters) "parameters should be equal bit for bit"
+            Expect.isTrue ((run model images).Elements = before) "logits should be as before")
 
 let private finite =
-    property 40 "images up to 10⁴ give finite logits and gradients in single precision" withSeed (fun (architecture, seed) ->
-        use model = build architecture seed
-        model.``to`` torch.ScalarType.Float32 |> ignore
-        let x = imagesOf architecture seed 2 |> NdArray.map (fun u -> 1e4 * u)
-        let logits = run model x
-        let _, gradient = gradients model x (numbers seed "cotangent" logits.Shape)
+    property
+        40
+        "images up to 10⁴ give finite logits and gradients in single precision"
+        withSeed
+        (fun (architecture, seed) ->
+            use model = build architecture seed
+            model.``to`` torch.ScalarType.Float32 |> ignore
+            let x = imagesOf architecture seed 2 |> NdArray.map (fun u -> 1e4 * u)
+            let logits = run model x
+            let _, gradient = gradients model x (numbers seed "cotangent" logits.Shape)
 
-        for name, array in ("logits", logits) :: Map.toList gradient do
-            Expect.all array.Elements Double.IsFinite $"all elements of {name}")
+            for name, array in ("logits", logits) :: Map.toList gradient do
+                Expect.all array.Elements Double.IsFinite $"all elements of {name}")
 
 let private stochasticDepth =
     testCase "stochastic depth drops branches in training alone, and keeps their mean"
@@ -184,18 +202,31 @@ let private stochasticDepth =
         let blocks = [ for _ in 1..4 -> Block(GlobalAttention 2) ]
 
         use model =
-            Architecture("deep", PatchStem(2, 8), ValueList.From [ Stage(ValueList.From blocks) ], AveragePoolHead 3)
+            Architecture(
+                "deep",
+                PatchStem(2, 8),
+                ValueList.From [ Stage(ValueList.From blocks) ],
+                AveragePoolHead 3
+            )
                 .With(resolution = ImageSize.Square 8, dropPath = 0.5)
                 .Build(seed = 1)
 
         let images = torch.rand ([| 1L; 3L; 8L; 8L |])
-        let logits () = (toArray (model.forward images)).Elements
+
+        let logits () =
+            (toArray (model.forward images)).Elements
+
         model.eval ()
         Expect.isTrue (logits () = logits ()) "in evaluation nothing is drawn"
         model.train ()
         torch.manual_seed 7L |> ignore
         let once = logits ()
-        Expect.isGreaterThan (List.length (List.distinct [ for _ in 1..20 -> logits () ])) 3 "several outcomes"
+
+        Expect.isGreaterThan
+            (List.length (List.distinct [ for _ in 1..20 -> logits () ]))
+            3
+            "several outcomes"
+
         torch.manual_seed 7L |> ignore
         Expect.isTrue (logits () = once) "the same seed should draw the same"
 
@@ -203,7 +234,11 @@ let private stochasticDepth =
 let tests =
     testList
         "whole models"
-        [ property 60 "gradients agree with differences along random directions" differentiated (gradient >> ignore)
+        [ property
+              60
+              "gradients agree with differences along random directions"
+              differentiated
+              (gradient >> ignore)
           mostAreSmooth
           plainLoops
           batches

@@ -62,7 +62,11 @@ let private stageOf (architecture: Architecture) index =
     let single = ofKind "slide" @ ofKind "window"
 
     let described =
-        if down.IsEmpty && ofKind("qna").IsEmpty && not (architecture.Name.StartsWith "qna") then
+        if
+            down.IsEmpty
+            && ofKind("qna").IsEmpty
+            && not (architecture.Name.StartsWith "qna")
+        then
             single |> List.map string
         else
             [ yield! ofKind "window" |> List.map (sprintf "window:%d")
@@ -76,7 +80,8 @@ let private stageOf (architecture: Architecture) index =
       String.Join(" ", described) ]
 
 let private stages =
-    let rows = Data.rows "stages.csv" |> List.groupBy (fun row -> row["name"]) |> Map.ofList
+    let rows =
+        Data.rows "stages.csv" |> List.groupBy (fun row -> row["name"]) |> Map.ofList
 
     [ for name, architecture in models ->
           testCase name
@@ -104,7 +109,8 @@ let private kinds =
             "swin-tiny: pairs of plain and shifted windows, none shifted in the last stage"
 
         Expect.equal
-            (kinds SlideSwin.Tiny |> List.filter (fun (kind, _) -> not (kind.Contains "merging")))
+            (kinds SlideSwin.Tiny
+             |> List.filter (fun (kind, _) -> not (kind.Contains "merging")))
             [ "slide 3", 4; "window 14", 6; "window 7", 2 ]
             "slide-swin-tiny"
 

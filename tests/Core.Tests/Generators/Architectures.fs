@@ -61,7 +61,10 @@ let valid: Gen<Architecture> =
             ImageSize(max 1 (height * stem.Stride - cut), max 1 (width * stem.Stride - cut))
 
         let! stageCount = Gen.choose (1, 3)
-        let! stages, last = stages exact (MapShape(ImageSize(height, width), stem.OutputChannels)) stageCount
+
+        let! stages, last =
+            stages exact (MapShape(ImageSize(height, width), stem.OutputChannels)) stageCount
+
         let! head = Parts.head last
         let! imageChannels = usually 3 [ 1; 2 ]
         let! dropPath = usually 0.0 [ 0.1; 0.5 ]
@@ -134,6 +137,7 @@ let simpler (architecture: Architecture) : Architecture seq =
 /// Valid architectures, which shrink to valid ones.
 let arbitraryValid =
     let shrink architecture =
-        simpler architecture |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
+        simpler architecture
+        |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
 
     Arb.fromGenShrink (valid, shrink)

@@ -36,7 +36,11 @@ let qna channels : Gen<QnAAttention> =
             QnAAttention(
                 window,
                 heads,
-                Queries = (if scale = AttentionScale.PositiveNegative && not even then 2 else queries),
+                Queries =
+                    (if scale = AttentionScale.PositiveNegative && not even then
+                         2
+                     else
+                         queries),
                 Width = width,
                 Scale = scale,
                 Position = position,

@@ -116,7 +116,10 @@ let private changedStage (stage: Stage) =
             changedTransition transition
             |> Gen.map (fun changed -> stage.With(transition = changed))
 
-    Gen.frequency [ 4, inBlocks; 2, inTransition; 1, Gen.constant (stage.With(blocks = ValueList.From [])) ]
+    Gen.frequency
+        [ 4, inBlocks
+          2, inTransition
+          1, Gen.constant (stage.With(blocks = ValueList.From [])) ]
 
 let private changedStem (stem: Stem) : Gen<Stem> =
     gen {

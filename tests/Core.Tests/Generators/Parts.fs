@@ -49,7 +49,12 @@ let transition exact (map: MapShape) : Gen<Transition> =
         gen {
             let! chosen = channels
             let! byRuleOnly = Gen.elements [ true; false ]
-            return if byRuleOnly && byRule <= 16 then Nullable() else Nullable chosen
+
+            return
+                if byRuleOnly && byRule <= 16 then
+                    Nullable()
+                else
+                    Nullable chosen
         }
 
     let behind byRule (chosen: Nullable<int>) = chosen.GetValueOrDefault byRule

@@ -61,10 +61,19 @@ let private fill (model: Backbone) =
 /// what it adds up: 7e-5. The reference is in double precision.
 let private rounding = 1e-4
 
+/// All processors until it is disposed of.
+let private allThreads () =
+    let threads = torch.get_num_threads ()
+    torch.set_num_threads Environment.ProcessorCount
+
+    { new IDisposable with
+        member _.Dispose() = torch.set_num_threads threads }
+
 let private model (architecture: Architecture) file =
     testCase architecture.Name
     <| fun () ->
         use reference = JsonDocument.Parse(File.ReadAllText(Data.path file))
+        use _ = allThreads ()
         use _ = torch.NewDisposeScope()
         use _ = torch.inference_mode ()
         use model = architecture.Build()
@@ -77,7 +86,7 @@ let private model (architecture: Architecture) file =
                 ReadOnlySpan [| 1L; 224L; 224L; 3L |]
             )
 
-        let images = image.permute(0L, 3L, 1L, 2L).contiguous ()
+        let images = image.permute(0L, 3L, 1L, 2L).contiguous()
 
         let doubles (element: JsonElement) =
             [| for item in element.EnumerateArray() -> item.GetDouble() |]
@@ -96,15 +105,24 @@ let private model (architecture: Architecture) file =
             let actual = model.stages images |> Seq.map toArray |> List.ofSeq
             Expect.hasLength actual (stages.GetArrayLength()) "stages"
 
-            for index, (stage, reference) in List.indexed (List.zip actual (List.ofSeq (stages.EnumerateArray()))) do
+            for index, (stage, reference) in
+                List.indexed (List.zip actual (List.ofSeq (stages.EnumerateArray()))) do
                 let what = $"of stage {index + 1}"
                 let number (name: string) = reference.GetProperty(name).GetDouble()
-                let shape = [| for item in reference.GetProperty("shape").EnumerateArray() -> item.GetInt32() |]
+
+                let shape =
+                    [| for item in reference.GetProperty("shape").EnumerateArray() -> item.GetInt32() |]
+
                 Expect.equal stage.Shape shape $"the shape {what}"
                 let mean = Array.average stage.Elements
-                let deviation = sqrt (Array.averageBy (fun value -> (value - mean) ** 2.0) stage.Elements)
+
+                let deviation =
+                    sqrt (Array.averageBy (fun value -> (value - mean) ** 2.0) stage.Elements)
                 // Relative to the deviation: the mean is what is left of sums that all but cancel.
-                Expect.isLessThanOrEqual (abs (mean - number "mean")) (rounding * number "std") $"the mean {what}"
+                Expect.isLessThanOrEqual
+                    (abs (mean - number "mean"))
+                    (rounding * number "std")
+                    $"the mean {what}"
 
                 Expect.isLessThanOrEqual
                     (abs (deviation - number "std"))
@@ -135,7 +153,9 @@ let private names (architecture: Architecture) file =
 
         let actual =
             [ for name, parameter in namedParameters model ->
-                  let stored = ParameterNames.InFile(architecture, name, architecture.Conventions.Naming)
+                  let stored =
+                      ParameterNames.InFile(architecture, name, architecture.Conventions.Naming)
+
                   stored.Name, List.ofArray (stored.ShapeOf(ReadOnlySpan parameter.shape)) ]
             |> List.sort
 

@@ -166,7 +166,12 @@ let private training =
                   let series (values: float list) =
                       NdArray.ofArray [ steps ] (Array.ofList values)
 
-                  within drift 0.0 (series (results |> List.map _.Loss)) (series (numbers "loss")) "the losses"
+                  within
+                      drift
+                      0.0
+                      (series (results |> List.map _.Loss))
+                      (series (numbers "loss"))
+                      "the losses"
 
                   within
                       drift
@@ -202,4 +207,7 @@ let private training =
 
 /// The tests of this file.
 let tests =
-    testList "micro models" [ testList "logits and gradients" logitsAndGradients; testList "training" training ]
+    testList
+        "micro models"
+        [ testList "logits and gradients" logitsAndGradients
+          testList "training" training ]

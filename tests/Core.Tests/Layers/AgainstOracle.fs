@@ -53,12 +53,15 @@ let private alongDirection (case: LayerCase) =
         |> Map.map (fun name (slope: NdArray<float>) -> numbers case.Seed $"direction of {name}" slope.Shape)
 
     let slope =
-        gradient |> Map.toSeq |> Seq.sumBy (fun (name, slopes) -> NdArray.dot slopes direction[name])
+        gradient
+        |> Map.toSeq
+        |> Seq.sumBy (fun (name, slopes) -> NdArray.dot slopes direction[name])
 
     let magnitude =
         gradient
         |> Map.toSeq
-        |> Seq.sumBy (fun (name, slopes) -> NdArray.dot (NdArray.map abs slopes) (NdArray.map abs direction[name]))
+        |> Seq.sumBy (fun (name, slopes) ->
+            NdArray.dot (NdArray.map abs slopes) (NdArray.map abs direction[name]))
 
     let _, derivative = Derivative.along (oracle case) point direction
     let expected = NdArray.dot derivative cotangent

@@ -12,16 +12,18 @@ open LocalAttention.Oracle
 
 /// A layer on a map. All but QnA keep the channels and have a stride and a factor of 1.
 type LayerCase =
-    { Attention: Attention
-      Inputs: int
-      Outputs: int
-      Stride: int
-      Upsampling: int
-      /// QnA's window is the map, without padding.
-      Pools: bool
-      Map: ImageSize
-      Batch: int
-      Seed: int }
+    {
+        Attention: Attention
+        Inputs: int
+        Outputs: int
+        Stride: int
+        Upsampling: int
+        /// QnA's window is the map, without padding.
+        Pools: bool
+        Map: ImageSize
+        Batch: int
+        Seed: int
+    }
 
 let private onMap attention channels map batch seed =
     { Attention = attention
@@ -34,7 +36,9 @@ let private onMap attention channels map batch seed =
       Batch = batch
       Seed = seed }
 
-let private mapSize = Gen.map2 (fun height width -> ImageSize(height, width)) (Gen.choose (1, 7)) (Gen.choose (1, 7))
+let private mapSize =
+    Gen.map2 (fun height width -> ImageSize(height, width)) (Gen.choose (1, 7)) (Gen.choose (1, 7))
+
 let private channels = Gen.elements [ 4; 6; 8; 12 ]
 let private batch = Gen.elements [ 1; 2 ]
 
@@ -89,17 +93,22 @@ let private simplerAttention (case: LayerCase) : Attention list =
     | :? QnAAttention as qna -> [ for simpler in Attentions.simplerQnA qna -> simpler ]
     | :? SlideAttention as slide -> [ for simpler in Attentions.simplerSlide slide -> simpler ]
     | :? WindowAttention as window -> [ for simpler in Attentions.simplerWindow window -> simpler ]
-    | :? GlobalAttention as everywhere -> [ for simpler in Attentions.simplerEverywhere everywhere -> simpler ]
+    | :? GlobalAttention as everywhere ->
+        [ for simpler in Attentions.simplerEverywhere everywhere -> simpler ]
     | unknown -> failwith $"no simpler {unknown.GetType()} is known"
 
 let private fits (case: LayerCase) =
     let stage = Stage(ValueList.From [ Block case.Attention ])
 
     case.Pools
-    || Validation.Check(
-        Architecture("case", PatchStem(1, case.Outputs), ValueList.From [ stage ], AveragePoolHead 1)
-            .With(resolution = case.Map)
-    ).Count = 0
+    || Validation
+        .Check(
+            Architecture("case", PatchStem(1, case.Outputs), ValueList.From [ stage ], AveragePoolHead 1)
+                .With(resolution = case.Map)
+        )
+        .Count
+        =
+        0
 
 /// The same case with a simpler layer, a smaller map, fewer channels or images.
 let simpler (case: LayerCase) =
@@ -170,7 +179,11 @@ let private normOf (norm: QueryNorm) =
     | :? LargestNorm as largest -> QnaNorm.AtMost largest.Limit
     | _ -> QnaNorm.Free
 
-let private qnaOracle<'T when 'T :> INumeric<'T>> (qna: QnAAttention) (case: LayerCase) (point: Parameters<'T>) =
+let private qnaOracle<'T when 'T :> INumeric<'T>>
+    (qna: QnAAttention)
+    (case: LayerCase)
+    (point: Parameters<'T>)
+    =
     let padding = if case.Pools then 0 else (qna.Window - 1) / 2
 
     let layer =

@@ -48,7 +48,9 @@ let private farFromBorder radius stride upsampling (case: LayerCase, (down: int,
         numbers case.Seed "x" [| case.Batch; height + stride * down; width + stride * right; case.Inputs |]
 
     let first = large |> crop 0 0 height width |> run layer
-    let second = large |> crop (stride * down) (stride * right) height width |> run layer
+
+    let second =
+        large |> crop (stride * down) (stride * right) height width |> run layer
 
     /// Whether the window of the output position lies inside a crop of this length.
     let inside position length =
@@ -61,7 +63,12 @@ let private farFromBorder radius stride upsampling (case: LayerCase, (down: int,
     for b in 0 .. second.Shape[0] - 1 do
         for y in 0 .. second.Shape[1] - 1 do
             for x in 0 .. second.Shape[2] - 1 do
-                if inside y height && inside (y + down) height && inside x width && inside (x + right) width then
+                if
+                    inside y height
+                    && inside (y + down) height
+                    && inside x width
+                    && inside (x + right) width
+                then
                     compared <- compared + 1
 
                     for c in 0 .. second.Shape[3] - 1 do
@@ -84,7 +91,11 @@ let private circular =
             Attention = slide.With(padding = EdgePadding.Circular, window = min slide.Window widest) })
 
 let private interiorQnA =
-    qna |> Gen.map (fun case -> { case with Pools = false; Map = ImageSize(5, 6) })
+    qna
+    |> Gen.map (fun case ->
+        { case with
+            Pools = false
+            Map = ImageSize(5, 6) })
 
 let private oddWindow (case: LayerCase) =
     match case.Attention with
@@ -110,17 +121,23 @@ let tests =
     testList
         "equivariance"
         [ property "slide with circular padding is equivariant to every roll" circular onTorus
-          property "slide is equivariant where its windows lie inside the map" interiorSlide (fun (case, shift) ->
-              let radius = (case.Attention :?> SlideAttention).Window / 2
-              farFromBorder radius 1 1 (case, shift) |> ignore)
+          property
+              "slide is equivariant where its windows lie inside the map"
+              interiorSlide
+              (fun (case, shift) ->
+                  let radius = (case.Attention :?> SlideAttention).Window / 2
+                  farFromBorder radius 1 1 (case, shift) |> ignore)
           property "qna is equivariant to its stride where its windows lie inside the map"
           <| Gen.where oddWindow interiorQnA
           <| fun (case, shift) ->
               let radius = (case.Attention :?> QnAAttention).Window / 2
               farFromBorder radius case.Stride case.Upsampling (case, shift) |> ignore
-          property "windows are equivariant to rolls by multiples of their side" wholeWindows (fun (case, (down, right)) ->
-              let side = (case.Attention :?> WindowAttention).Window
-              onTorus (case, (side * down, side * right)))
+          property
+              "windows are equivariant to rolls by multiples of their side"
+              wholeWindows
+              (fun (case, (down, right)) ->
+                  let side = (case.Attention :?> WindowAttention).Window
+                  onTorus (case, (side * down, side * right)))
           property "attention of all tokens to all is equivariant to every roll" everywhere onTorus
           testCase "positions far from the border are there to be compared"
           <| fun () ->

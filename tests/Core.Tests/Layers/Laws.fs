@@ -20,14 +20,18 @@ let private property count name generator body =
 
 let private changeParameter name change (layer: Module) =
     let values = (parametersOf layer).[name]
-    setParameters (Map [ name, NdArray.init values.Shape (fun index -> change index (values.At index)) ]) layer
+
+    setParameters
+        (Map [ name, NdArray.init values.Shape (fun index -> change index (values.At index)) ])
+        layer
 
 /// A score of 50 or so keeps 2⁻⁵³·50 of absolute error, which its weight has as relative error: 6e-15; the rest is as
 /// in the comparison with the oracle.
 let private rounding = 1e-10
 
 /// A constant that differs from query to query and head to head, but not inside a window.
-let private constantOf seed name column = 50.0 * Counter.elementOf (Counter.hash $"{seed}/{name}") column
+let private constantOf seed name column =
+    50.0 * Counter.elementOf (Counter.hash $"{seed}/{name}") column
 
 /// The layer with a constant added to all scores of each window; none where no parameter can add one.
 let private addToScores (case: LayerCase) (layer: Module) =
@@ -150,7 +154,8 @@ let private plainModes (case: LayerCase) =
         | :? WindowAttention as window ->
             window.With(order = QkvOrder.HeadMajor, qkvBias = true, projectionBias = true)
         | attention ->
-            (attention :?> GlobalAttention).With(order = QkvOrder.HeadMajor, qkvBias = true, projectionBias = true)
+            (attention :?> GlobalAttention)
+                .With(order = QkvOrder.HeadMajor, qkvBias = true, projectionBias = true)
 
     // QnA's heads divide its output channels once it has no width of its own.
     { case with
@@ -219,28 +224,48 @@ let private of' name generator =
         name
         [ property 40 "a constant added to all scores of a window changes nothing" generator scoreInvariance
           property 40 "weights sum to one" generator weightsSumToOne
-          property 25 "an image's output does not depend on the others in the batch" generator batchIndependence
-          property 40 "inputs up to 10⁴ give finite outputs and gradients in single precision" generator staysFinite
-          property 20 "inputs of ±10⁴ give finite outputs and gradients in single precision" generator extremeInputs ]
+          property
+              25
+              "an image's output does not depend on the others in the batch"
+              generator
+              batchIndependence
+          property
+              40
+              "inputs up to 10⁴ give finite outputs and gradients in single precision"
+              generator
+              staysFinite
+          property
+              20
+              "inputs of ±10⁴ give finite outputs and gradients in single precision"
+              generator
+              extremeInputs ]
 
 let private mergedShifts =
-    property 30 "merging the shifts changes no bit of the output, and going back restores every parameter" slide (fun case ->
-        use layer = build case
-        let slide = layer :?> SlideLayer
-        slide.eval ()
-        let parameters = parametersOf layer
-        let before = run layer (input case)
-        slide.merge_shifts ()
-        Expect.isTrue slide.IsMerged "merged"
-        let merged = run layer (input case)
-        Expect.isTrue (before.Elements = merged.Elements) "outputs should be equal bit for bit"
-        slide.unmerge_shifts ()
-        Expect.isFalse slide.IsMerged "unmerged"
+    property
+        30
+        "merging the shifts changes no bit of the output, and going back restores every parameter"
+        slide
+        (fun case ->
+            use layer = build case
+            let slide = layer :?> SlideLayer
+            slide.eval ()
+            let parameters = parametersOf layer
+            let before = run layer (input case)
+            slide.merge_shifts ()
+            Expect.isTrue slide.IsMerged "merged"
+            let merged = run layer (input case)
+            Expect.isTrue (before.Elements = merged.Elements) "outputs should be equal bit for bit"
+            slide.unmerge_shifts ()
+            Expect.isFalse slide.IsMerged "unmerged"
 
-        for KeyValue(name, array) in parametersOf layer do
-            Expect.isTrue (array.Elements = parameters[name].Elements) $"{name} should be equal bit for bit"
+            for KeyValue(name, array) in parametersOf layer do
+                Expect.isTrue
+                    (array.Elements = parameters[name].Elements)
+                    $"{name} should be equal bit for bit"
 
-        Expect.isTrue ((run layer (input case)).Elements = before.Elements) "the output should be as before")
+            Expect.isTrue
+                ((run layer (input case)).Elements = before.Elements)
+                "the output should be as before")
 
 let private staleMerge =
     testCase "a merge keeps the weights that it was made of until it ends"

@@ -63,22 +63,27 @@ let private problem json =
         failtest $"'%s{json}' was read as {SpecificationJson.Read json}"
     with :? SpecificationException as refused ->
         Expect.hasLength refused.Problems 1 "one problem"
-        Expect.stringContains refused.Message (string refused.Problems[0]) "the message should name the problem"
+
+        Expect.stringContains
+            refused.Message
+            (string refused.Problems[0])
+            "the message should name the problem"
+
         refused.Problems[0]
 
 /// A replacement in the example, the place of the mistake that it makes, and words that the message must have.
 let private edits =
-    [ "a word for a number", "\"window\": 3", "\"window\": \"three\"", "stage 1, block 1, attention, window", ""
+    [ "a word for a number",
+      "\"window\": 3",
+      "\"window\": \"three\"",
+      "stage 1, block 1, attention, window",
+      ""
       "a fraction for a whole number",
       "\"window\": 4",
       "\"window\": 4.5",
       "stage 2, block 1, attention, window",
       ""
-      "an unknown kind",
-      "\"type\": \"slide\"",
-      "\"type\": \"slyde\"",
-      "stage 1, block 1, attention",
-      "slyde"
+      "an unknown kind", "\"type\": \"slide\"", "\"type\": \"slyde\"", "stage 1, block 1, attention", "slyde"
       "a missing kind", "\"type\": \"window\",", "", "stage 2, block 1, attention", "type discriminator"
       "a missing kind of stem", "\"type\": \"patch\",", "", "stem", "type discriminator"
       "an unknown mode",
@@ -146,4 +151,10 @@ let private cut =
 
 /// The tests of this file.
 let tests =
-    testList "JSON" [ roundTrip; defaults; testList "mistakes" mistakes; testList "not an architecture" texts; cut ]
+    testList
+        "JSON"
+        [ roundTrip
+          defaults
+          testList "mistakes" mistakes
+          testList "not an architecture" texts
+          cut ]

@@ -14,7 +14,8 @@ let private oneStage (stage: Stage) =
     Architecture("small", PatchStem(4, 8), ValueList.From [ stage ], AveragePoolHead 10)
         .With(resolution = ImageSize.Square 32)
 
-let private oneBlock block = oneStage (Stage(ValueList.From [ block ]))
+let private oneBlock block =
+    oneStage (Stage(ValueList.From [ block ]))
 
 /// One block of the attention, on a map of 8×8×8.
 let private attention (attention: Attention) = oneBlock (Block attention)
@@ -107,7 +108,8 @@ let private elsewhere =
       transition (QnADownsampling(qna, Stride = 2000)), "stage 1, transition: stride: 2000; use at most 1023."
       transition (QnADownsampling(qna, MlpRatio = -1.0)),
       "stage 1, transition: the MLP ratio is -1; use a number above 0 and up to 256, such as 4."
-      transition (QnAUpsampling(qna, Factor = 0)), "stage 1, transition: upsampling factor: 0; use at least 1."
+      transition (QnAUpsampling(qna, Factor = 0)),
+      "stage 1, transition: upsampling factor: 0; use at least 1."
       transition(QnAUpsampling(qna, Factor = 1000)).With(resolution = ImageSize(200, 32)),
       "stage 1, transition: its map would have a side of 50000 tokens; upsample less: to at most 32768."
       plain.With(head = AveragePoolHead -1), "head: classes: -1; use at least 0."
@@ -130,7 +132,9 @@ let private severalAtOnce =
           stem = PatchStem(0, 12),
           stages =
               ValueList.From
-                  [ Stage(ValueList.From [ Block(qna.With(window = 2, heads = 5)); Block(GlobalAttention 12) ])
+                  [ Stage(
+                        ValueList.From [ Block(qna.With(window = 2, heads = 5)); Block(GlobalAttention 12) ]
+                    )
                     Stage(ValueList.From [ Block(slide.With(heads = 11), MlpRatio = -1.0) ]) ],
           head = AveragePoolHead -2
       ),
@@ -184,7 +188,8 @@ let private imageSizes =
 
         Expect.equal
             (check plain (ImageSize(-1, 40_000)))
-            [ "image: image height: -1; use at least 1."; "image: image width: 40000; use at most 32768." ]
+            [ "image: image height: -1; use at least 1."
+              "image: image width: 40000; use at most 32768." ]
             "sides out of range"
 
         Expect.equal
@@ -216,7 +221,11 @@ let private nearestHeads =
             let dividing = Picking.divisors channels
 
             let nearest =
-                [ yield! dividing |> List.filter (fun divisor -> divisor < heads) |> List.tryLast |> Option.toList
+                [ yield!
+                      dividing
+                      |> List.filter (fun divisor -> divisor < heads)
+                      |> List.tryLast
+                      |> Option.toList
                   yield! dividing |> List.tryFind (fun divisor -> divisor > heads) |> Option.toList ]
 
             Expect.equal proposed nearest "the nearest divisors below and above")

@@ -14,7 +14,12 @@ let private rebuilt architecture =
 let private changedCopies =
     gen {
         let! architecture = Architectures.valid
-        let! copy = Gen.elements [ architecture; Seq.head (Seq.append (Architectures.simpler architecture) [ architecture ]) ]
+
+        let! copy =
+            Gen.elements
+                [ architecture
+                  Seq.head (Seq.append (Architectures.simpler architecture) [ architecture ]) ]
+
         return architecture, rebuilt copy
     }
 
@@ -89,7 +94,8 @@ let private withOf (record: Type) =
     | method -> method
 
 let private valueOf (name: string) (record: obj) =
-    let flags = BindingFlags.Instance ||| BindingFlags.Public ||| BindingFlags.IgnoreCase
+    let flags =
+        BindingFlags.Instance ||| BindingFlags.Public ||| BindingFlags.IgnoreCase
 
     match record.GetType().GetProperty(name, flags) with
     | null -> failwith $"{record.GetType().Name} has no property for With's '{name}'"
@@ -131,12 +137,16 @@ let private everyRecordIsTested =
         let offering =
             typeof<Architecture>.Assembly.GetExportedTypes()
             |> Seq.filter (fun record ->
-                record.Namespace = typeof<Architecture>.Namespace && not (isNull (record.GetMethod "With")))
+                record.Namespace = typeof<Architecture>.Namespace
+                && not (isNull (record.GetMethod "With")))
             |> Seq.map _.Name
             |> Seq.sort
             |> List.ofSeq
 
-        Expect.equal (pairs |> List.map (fun (record, _) -> record.Name) |> List.sort) offering "records with With"
+        Expect.equal
+            (pairs |> List.map (fun (record, _) -> record.Name) |> List.sort)
+            offering
+            "records with With"
 
 /// The tests of this file.
 let tests =
