@@ -141,6 +141,8 @@ let private runsWithoutMeaning =
       "; use at most"
       "upsample less"
       "parameters; make it smaller"
+      // Nothing is left of the image; logits are the head's biases, if it has any.
+      "channels.*: 0"
       // No head is made, as for no classes.
       "classes: -"
       // An empty sum over queries is zero.
