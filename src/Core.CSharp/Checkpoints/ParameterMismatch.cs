@@ -26,7 +26,7 @@ internal static class ParameterMismatch
         string[] parts =
         [
             Part(missing, "missing", name => $"{name} {Shape(expected[name])}"),
-            Part(unexpected, "unexpected", name => name + Meant(name, missing)),
+            Part(unexpected, "unexpected", name => SafetensorsHeader.Shortened(name) + Meant(name, missing)),
             Part(misshapen, "misshapen", entry => $"{entry.Name} {Shape(entry.Shape)} instead of {Shape(expected[entry.Name])}"),
         ];
         throw new CheckpointException(

@@ -19,6 +19,8 @@ internal sealed record SafetensorsHeader(
 
     private const int LargestRank = 64;
 
+    private const int LongestQuote = 200;
+
     /// <param name="path">The file, for messages.</param>
     /// <param name="json">The header's bytes.</param>
     /// <param name="dataLength">The bytes of the file after the header.</param>
@@ -36,9 +38,12 @@ internal sealed record SafetensorsHeader(
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             // Besides malformed JSON: a text that is no valid UTF-8 shows only when it is read.
-            throw new CheckpointException(path, $"the header is not valid JSON: {error.Message}", error);
+            throw new CheckpointException(path, $"the header is not valid JSON: {Shortened(error.Message)}", error);
         }
     }
+
+    /// <summary>Text of the file as messages quote it: it may be as long as the file.</summary>
+    public static string Shortened(string text) => text.Length <= LongestQuote ? text : $"{text.AsSpan(0, LongestQuote)}…";
 
     /// <summary>The header's bytes, filled with spaces to a multiple of 8 so that the data after it is aligned.</summary>
     public byte[] ToBytes()
@@ -88,21 +93,21 @@ internal sealed record SafetensorsHeader(
             {
                 throw new CheckpointException(
                     path,
-                    $"tensor '{entry.Name}' ends at byte {entry.End} of the data, which has {dataLength}; "
+                    $"tensor '{Shortened(entry.Name)}' ends at byte {entry.End} of the data, which has {dataLength}; "
                         + "the file is truncated or its header wrong");
             }
             if (entry.Begin < position)
             {
                 throw new CheckpointException(
                     path,
-                    $"tensor '{entry.Name}' begins at byte {entry.Begin} inside tensor '{previous!.Name}', "
+                    $"tensor '{Shortened(entry.Name)}' begins at byte {entry.Begin} inside tensor '{Shortened(previous!.Name)}', "
                         + $"which ends at {position}; tensors may not overlap");
             }
             if (entry.Begin > position)
             {
                 throw new CheckpointException(
                     path,
-                    $"bytes {position} to {entry.Begin} of the data, before tensor '{entry.Name}', "
+                    $"bytes {position} to {entry.Begin} of the data, before tensor '{Shortened(entry.Name)}', "
                         + "belong to no tensor; data may have no gaps");
             }
             position = entry.End;
@@ -131,7 +136,7 @@ internal sealed record SafetensorsHeader(
             while (NextName("the header") is { } name)
             {
                 if (!names.Add(name))
-                    throw Mistake($"'{name}' stands in the header twice");
+                    throw Mistake($"'{Shortened(name)}' stands in the header twice");
                 if (name == MetadataName)
                     metadata = ParseMetadata();
                 else
@@ -150,16 +155,16 @@ internal sealed record SafetensorsHeader(
             Next(JsonTokenType.StartObject, MetadataName);
             while (NextName(MetadataName) is { } key)
             {
-                Next(JsonTokenType.String, $"the value of '{key}' in {MetadataName}");
+                Next(JsonTokenType.String, $"the value of '{Shortened(key)}' in {MetadataName}");
                 if (!metadata.TryAdd(key, _reader.GetString()!))
-                    throw Mistake($"'{key}' stands in {MetadataName} twice");
+                    throw Mistake($"'{Shortened(key)}' stands in {MetadataName} twice");
             }
             return metadata;
         }
 
         private SafetensorsEntry ParseEntry(string name)
         {
-            var place = $"tensor '{name}'";
+            var place = $"tensor '{Shortened(name)}'";
             string? dtype = null;
             List<long>? shape = null;
             List<long>? offsets = null;
@@ -183,7 +188,7 @@ internal sealed record SafetensorsHeader(
                         offsets = ParseNumbers($"the data_offsets of {place}");
                         break;
                     default:
-                        throw Mistake($"{place} has a field '{field}'; there are dtype, shape and data_offsets");
+                        throw Mistake($"{place} has a field '{Shortened(field)}'; there are dtype, shape and data_offsets");
                 }
             }
             return Check(name, dtype, shape, offsets);
@@ -191,19 +196,19 @@ internal sealed record SafetensorsHeader(
 
         private readonly SafetensorsEntry Check(string name, string? dtype, List<long>? shape, List<long>? offsets)
         {
-            var place = $"tensor '{name}'";
+            var place = $"tensor '{Shortened(name)}'";
             if (dtype is null || shape is null || offsets is null)
             {
                 var missing = dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets";
                 throw Mistake($"{place} has no field '{missing}'");
             }
             if (SafetensorsType.Find(dtype) is not { } type)
-                throw Mistake($"{place} has dtype '{dtype}', which is not supported; supported are {SafetensorsType.AllNames}");
+                throw Mistake($"{place} has dtype '{Shortened(dtype)}', which is not supported; supported are {SafetensorsType.AllNames}");
             if (shape.Count > LargestRank)
                 throw Mistake($"{place} has {shape.Count} dimensions; there can be {LargestRank}");
             if (offsets.Count != 2 || offsets[0] > offsets[1])
                 throw Mistake(
-                    $"the data_offsets of {place} are [{string.Join(", ", offsets)}]; they must be [begin, "
+                    $"the data_offsets of {place} are [{Shortened(string.Join(", ", offsets))}]; they must be [begin, "
                     + "end] with begin ≤ end");
             var bytes = (UInt128)SafetensorsType.SizeOf(type);
             foreach (var dimension in shape)
