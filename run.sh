@@ -10,7 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ "${1:-}" = --interactive ]; then
     shift
-    exec dotnet fsi --quiet --use:"$root/LocalAttention.fsx" "$@"
+    exec dotnet fsi --nologo --use:"$root/LocalAttention.fsx" "$@"
 fi
 script=${1:-$root/samples/quickstart.fsx}
 [ -f "$script" ] || {
