@@ -118,13 +118,16 @@ module Printing =
         |> List.map ofPart
         |> String.concat "; "
 
+    let private different (mistakes: Problem list) =
+        List.groupBy (fun (problem: Problem) -> problem.Mistake, problem.Remedy) mistakes
+
     /// <summary>Mistakes, one a line; the same mistake in several places is one line.</summary>
     /// <example><code lang="fsharp">Swin.tiny |> everyBlock (heads 5) |> problems |> Printing.problems |> printfn "%s"</code></example>
     let problems (mistakes: Problem list) : string =
         let line ((mistake, remedy), alike: Problem list) =
             $"  {Problem(together (alike |> List.map _.Place), mistake, remedy)}"
 
-        match List.groupBy (fun (problem: Problem) -> problem.Mistake, problem.Remedy) mistakes with
+        match different mistakes with
         | [] -> "no mistakes"
         | different -> Words.lines (Words.plural different.Length "mistake" + ":" :: List.map line different)
 
@@ -160,9 +163,9 @@ module Printing =
             let blocks = architecture.Stages |> Seq.sumBy _.Blocks.Count
 
             let state =
-                match Validation.Check(architecture).Count with
-                | 0 -> "builds"
-                | mistakes -> Words.plural mistakes "mistake"
+                match different (List.ofSeq (Validation.Check architecture)) with
+                | [] -> "builds"
+                | mistakes -> Words.plural mistakes.Length "mistake"
 
             [ architecture.Name
               kinds architecture

@@ -1,0 +1,192 @@
+/// The published models written in the language itself are those of the zoo; parts are the records that they stand for.
+module LocalAttention.Dsl.Tests.Declarations
+
+open System
+open Expecto
+open LocalAttention.Core.Specification
+open LocalAttention.Core.Tests
+open LocalAttention.Dsl
+
+let private qnaVitTiny =
+    backbone "qna-vit-tiny" (patchify 4 64 |> patchBias false |> patchNorm false)
+    |> stages
+        [ stage (2 * qna 3 |> heads 8) |> downsample (qna 3 |> heads 16)
+          stage (3 * qna 3 |> heads 16) |> downsample (qna 3 |> heads 32)
+          stage ((4 * localWindow 14 |> heads 8) + (2 * qna 3 |> heads 32))
+          |> downsample (qna 3 |> heads 64)
+          stage (2 * localWindow 7 |> heads 16) ]
+    |> head (classify 1000)
+    |> dropPath 0.05
+    |> conventions flax
+
+let private swinTiny =
+    backbone "swin-tiny" (patchify 4 96)
+    |> stages
+        [ stage (swinBlocks 2 7 |> heads 3) |> downsample merge
+          stage (swinBlocks 2 7 |> heads 6) |> downsample merge
+          stage (swinBlocks 6 7 |> heads 12) |> downsample merge
+          // Maps of 7×7 are one window: none is shifted.
+          stage (2 * window 7 |> heads 24) ]
+    |> head (classify 1000)
+    |> dropPath 0.2
+
+/// The official configuration, whose windows of stages 3 and 4 are the maps.
+let private slideSwinTiny =
+    backbone "slide-swin-tiny" (patchify 4 96)
+    |> stages
+        [ stage (2 * slide 3 |> heads 3) |> downsample merge
+          stage (2 * slide 3 |> heads 6) |> downsample merge
+          stage (6 * window 14 |> heads 12) |> downsample merge
+          stage (2 * window 7 |> heads 24) ]
+    |> head (classify 1000)
+    |> dropPath 0.2
+
+let private models =
+    [ for declared, published in
+          [ qnaVitTiny, QnAViT.tiny
+            qnaVitTiny |> everyQna (windowSize 7) |> named "qna-vit-tiny-7x7", QnAViT.tiny7x7
+            swinTiny, Swin.tiny
+            slideSwinTiny, SlideSwin.tiny ] do
+          testCase published.Name
+          <| fun () -> Expect.equal declared published "declared in the language" ]
+
+let private papersMove =
+    testCase "the paper's move: Slide Attention in the first two stages of Swin"
+    <| fun () ->
+        let moved = Swin.tiny |> inStages [ 1; 2 ] (attention (slide 3))
+
+        for number, stage in Seq.indexed moved.Stages do
+            for block in stage.Blocks do
+                match block.Attention with
+                | Slide slide when number < 2 -> Expect.equal slide.Window 3 "its window"
+                | Window _ when number >= 2 -> ()
+                | other -> failtest $"stage {number + 1} has {other}"
+
+        let row =
+            Data.rows "zoo.csv"
+            |> List.find (fun row -> row["name"] = "slide_swin_tiny_window7")
+
+        Expect.equal (parameters moved) (int64 row["parameters"]) "parameters"
+        Expect.equal (trainableParameters moved) (int64 row["trainable_parameters"]) "trainable parameters"
+
+let private zoo =
+    [ testCase "names are those of the models, each once"
+      <| fun () ->
+          Expect.equal
+              [ for model in Zoo.models -> model.Name ]
+              [ "qna-vit-tiny"
+                "qna-vit-tiny-7x7"
+                "qna-vit-small"
+                "qna-vit-base"
+                "swin-tiny"
+                "swin-small"
+                "swin-base"
+                "slide-swin-tiny"
+                "slide-swin-small"
+                "slide-swin-base" ]
+              "names"
+
+          for model in Zoo.models do
+              Expect.equal (Zoo.find model.Name) (Ok model) "found by name"
+              Expect.equal (validate model) (Ok model) "right"
+
+      testCase "patterns choose by name"
+      <| fun () ->
+          Expect.equal (Zoo.like "*swin-t*") [ Swin.tiny; SlideSwin.tiny ] "two"
+
+          Expect.equal (Zoo.like "swin-?iny") [ Swin.tiny ] "one"
+          Expect.isEmpty (Zoo.like "resnet*") "none"
+
+      testCase "a name that is not there is told, with those that are"
+      <| fun () ->
+          match Zoo.find "swin-huge" with
+          | Ok model -> failtest $"{model.Name} was found"
+          | Error problem ->
+              Expect.stringStarts
+                  (string problem)
+                  "zoo: there is no model 'swin-huge'; use one of qna-vit-tiny, "
+                  "" ]
+
+let private transitionOf (change: Stage -> Stage) =
+    (stage (slide 3 |> heads 2) |> change).Transition
+
+let private down = QnAAttention(3, 8)
+
+let private transitions: (string * (Stage -> Stage) * Transition) list =
+    [ "downsample (qna 3)", downsample (qna 3 |> heads 8), QnADownsampling down
+      "with options",
+      downsample (qna 3 |> heads 8, stride = 3, channels = 24, skip = SkipPath.AveragePool),
+      QnADownsampling(down, Stride = 3, Channels = Nullable 24, Skip = SkipPath.AveragePool)
+      "with an MLP and a layer scale",
+      downsample (qna 3 |> heads 8 |> mlpRatio 2.0 |> layerScale 0.1),
+      QnADownsampling(down, MlpRatio = 2.0, LayerScale = Nullable 0.1)
+      "downsample merge", downsample merge, PatchMerging()
+      "to 24 channels", downsample (merge, channels = 24), PatchMerging(Channels = Nullable 24)
+      "downsample (convolve 5)", downsample (convolve 5), StridedConvolution(Kernel = 5)
+      "by 4 to 24 channels",
+      downsample (convolve 5, stride = 4, channels = 24),
+      StridedConvolution(Kernel = 5, Stride = 4, Channels = Nullable 24)
+      "upsample (qna 3)", upsample (qna 3 |> heads 8), QnAUpsampling down
+      "by 3 to 24 channels",
+      upsample (qna 3 |> heads 8 |> layerScale 0.1, factor = 3, channels = 24),
+      QnAUpsampling(down, Factor = 3, Channels = Nullable 24, LayerScale = Nullable 0.1)
+      "transition", transition (PatchMerging(Channels = Nullable 5)), PatchMerging(Channels = Nullable 5) ]
+
+let private stagesAndHeads =
+    [ for name, change, expected in transitions do
+          testCase name
+          <| fun () -> Expect.equal (transitionOf change) expected "the record"
+
+      testCase "a later transition replaces an earlier one, and noTransition removes it"
+      <| fun () ->
+          Expect.equal
+              (transitionOf (downsample merge >> upsample (qna 3 |> heads 8)))
+              (QnAUpsampling down)
+              "later"
+
+          Expect.isNull (transitionOf (downsample merge >> noTransition)) "none"
+
+      testCase "andThen adds blocks before the transition"
+      <| fun () ->
+          let added =
+              stage (2 * qna 3 |> heads 8)
+              |> downsample merge
+              |> andThen (window 7 |> heads 4)
+
+          let whole =
+              stage ((2 * qna 3 |> heads 8) + (window 7 |> heads 4)) |> downsample merge
+
+          Expect.equal added whole "the stage"
+
+      testCase "a stage of its transition alone"
+      <| fun () ->
+          Expect.equal
+              (noBlocks |> upsample (qna 3 |> heads 8))
+              (Stage(ValueList.From [], Transition = QnAUpsampling down))
+              "the stage"
+
+      testCase "stems and heads are their records"
+      <| fun () ->
+          Expect.equal
+              (convolutions [ 3, 2, 24; 5, 1, 48 ])
+              (ConvolutionStem(ValueList.From [ Convolution(3, 2, 24); Convolution(5, 1, 48) ]))
+              "convolutions"
+
+          Expect.equal (patchify 4 96) (PatchStem(4, 96)) "patches"
+          Expect.equal (classify 10) (AveragePoolHead 10) "classes"
+          Expect.equal pooledFeatures (AveragePoolHead 0) "features"
+          Expect.equal (classifyByQna (10, heads = 4)) (QnAPoolHead(10, 4)) "by QnA"
+
+          Expect.equal
+              (classifyByQna (10, heads = 4, queries = 3, skip = false))
+              (QnAPoolHead(10, 4, Queries = 3, Skip = false))
+              "by QnA, with options" ]
+
+/// The tests of this file.
+let tests =
+    testList
+        "declarations"
+        [ testList "published models" models
+          papersMove
+          testList "zoo" zoo
+          testList "parts" stagesAndHeads ]
