@@ -50,7 +50,11 @@ let private models =
                   Expect.equal (numbers once) (numbers again) "without stochastic depth"
                   Expect.isFalse once.requires_grad "without gradients"
                   Expect.equal model.training training "after predict"
-                  model |> features (images ()) |> ignore
+
+                  let maps () =
+                      model |> features (images ()) |> List.map numbers
+
+                  Expect.equal (maps ()) (maps ()) "features without stochastic depth"
                   Expect.equal model.training training "after features")
 
       testCase "features are the map of each stage, height first, before its transition"

@@ -1,9 +1,13 @@
 module LocalAttention.Dsl.Tests.Program
 
 open Expecto
+open TorchSharp
 
 [<EntryPoint>]
 let main arguments =
+    // The tensors are tiny: threads would spend their time waiting for each other.
+    torch.set_num_threads 1
+
     [ testList "laws" [ BlockLaws.tests; WholeLaws.tests; RewriteLaws.tests ]
       Declarations.tests
       Checking.tests

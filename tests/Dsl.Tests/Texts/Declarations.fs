@@ -99,6 +99,8 @@ let private zoo =
 
       testCase "a name that is not there is told, with those that are"
       <| fun () ->
+          Expect.isError (Zoo.find "swin") "the beginning of a name is none"
+
           match Zoo.find "swin-huge" with
           | Ok model -> failtest $"{model.Name} was found"
           | Error problem ->
@@ -126,6 +128,12 @@ let private transitions: (string * (Stage -> Stage) * Transition) list =
       "by 4 to 24 channels",
       downsample (convolve 5, stride = 4, channels = 24),
       StridedConvolution(Kernel = 5, Stride = 4, Channels = Nullable 24)
+      "by a record with its own stride and channels",
+      downsample (StridedConvolution(Stride = 3, Channels = Nullable 24)),
+      StridedConvolution(Stride = 3, Channels = Nullable 24)
+      "merging with its own channels",
+      downsample (PatchMerging(Channels = Nullable 24)),
+      PatchMerging(Channels = Nullable 24)
       "upsample (qna 3)", upsample (qna 3 |> heads 8), QnAUpsampling down
       "by 3 to 24 channels",
       upsample (qna 3 |> heads 8 |> layerScale 0.1, factor = 3, channels = 24),
