@@ -50,17 +50,24 @@ internal static unsafe partial class TorchNative
     }
 
     /// <summary>
-    /// OpenBLAS picks its Haswell kernels on newer processors that it does not know; where AVX-512 is there, its
-    /// SkylakeX kernels are twice as fast. The variable must be in the C environment before the library is loaded,
-    /// and .NET's environment is a copy.
+    /// Settings that libraries read once, when they are loaded, from the C environment, of which .NET's is a copy. What the
+    /// user has set stays.
     /// </summary>
+    /// <remarks>
+    /// OpenBLAS picks its Haswell kernels on newer processors that it does not know; where AVX-512 is there, its SkylakeX
+    /// kernels are twice as fast. OpenMP's threads and those of OpenBLAS wait for work by spinning, each on a core that the
+    /// other needs: shortened waits took a small model's training on two cores from 320 to 1080 images a second.
+    /// </remarks>
     private static void PrepareEnvironment()
     {
-        if (OperatingSystem.IsLinux() && Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported
-            && Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is null)
-        {
-            SetEnvironment("OPENBLAS_CORETYPE", "SKYLAKEX", 0);
-        }
+        if (!OperatingSystem.IsLinux())
+            return;
+        if (Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported)
+            SetEnvironment("OPENBLAS_CORETYPE", "SKYLAKEX", overwrite: 0);
+        // The smallest that OpenBLAS takes: 2⁴ cycles.
+        SetEnvironment("OPENBLAS_THREAD_TIMEOUT", "4", overwrite: 0);
+        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
+            SetEnvironment("GOMP_SPINCOUNT", "2000", overwrite: 0);
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
