@@ -37,11 +37,7 @@ let fashion =
         fashionMnist ()
 
 let options =
-    recipe
-    |> batchSize 64
-    |> learningRate 4e-3
-    |> warmupEpochs 0.2
-    |> seed 1L
+    recipe |> batchSize 64 |> learningRate 4e-3 |> warmupEpochs 0.2 |> seed 1L
 
 let folder = if quick then IO.Path.GetTempPath() else "checkpoints"
 
