@@ -98,7 +98,7 @@ let private unvalidated: Architecture -> Backbone =
 
 let private acceptedBuilds =
     property
-        200
+        500
         "validation lets nothing through that then fails"
         Mistakes.arbitraryPossiblyBroken
         (fun architecture ->
@@ -150,7 +150,7 @@ let private runsWithoutMeaning =
 
 let private refusedFails =
     property
-        200
+        500
         "validation refuses nothing that would build and run"
         Mistakes.arbitraryPossiblyBroken
         (fun architecture ->

@@ -11,16 +11,16 @@ open LocalAttention.Core.Specification
 let private rebuilt architecture =
     SpecificationJson.Read(SpecificationJson.Write architecture)
 
+/// An architecture, and a copy of it or of one that is simpler in one place.
 let private changedCopies =
     gen {
         let! architecture = Architectures.valid
+        let simpler = Architectures.simpler architecture |> List.ofSeq
 
-        let! copy =
-            Gen.elements
-                [ architecture
-                  Seq.head (Seq.append (Architectures.simpler architecture) [ architecture ]) ]
+        let! other =
+            Gen.frequency [ 1, Gen.constant architecture; 3, Gen.elements (architecture :: simpler) ]
 
-        return architecture, rebuilt copy
+        return architecture, rebuilt other
     }
 
 let private equality =
