@@ -24,7 +24,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for suite in "${suites[@]}"; do
     printf '== %s\n' "$suite"
-    dotnet "artifacts/bin/$suite/release/$suite.dll" "$@" 2>&1 | tee "$log"
+    # The assembly carries the project's name, with or without LocalAttention before it.
+    dotnet artifacts/bin/"$suite"/release/*"$suite".dll "$@" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     # Both providers' closing lines: 'N passed, N failed', and Expecto's '… N passed, N ignored, N failed, N errored'.
     counts=$(sed -E 's/\x1b\[[0-9;]*m//g' "$log" |
