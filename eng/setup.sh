@@ -18,8 +18,8 @@ sdk=$(cd "$root" && dotnet --version 2>/dev/null) || fail "no .NET SDK here sati
 
 packages=()
 if [ -z "${LIBTORCH_HOME:-}" ]; then
-    [ -e /usr/include/torch/csrc/api/include/torch/version.h ] || [ -e /usr/include/torch/script.h ] || packages+=(libtorch-dev)
-    ldconfig -p | grep -q 'libopenblas\.so\.0' || packages+=(libopenblas0-pthread)
+    [ -e /usr/include/torch/library.h ] || packages+=(libtorch-dev)
+    compgen -G '/usr/lib/*/libopenblas.so.0' >/dev/null || packages+=(libopenblas0-pthread)
 fi
 [ -e /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz ] || packages+=(dataset-fashion-mnist)
 
