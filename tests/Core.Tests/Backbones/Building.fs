@@ -81,16 +81,23 @@ let private outcome (build: Architecture -> Backbone) (architecture: Architectur
 
 let private validated (architecture: Architecture) = architecture.Build(seed = 1)
 
-/// The model without validation: what is refused is built all the same.
+/// The model without validation: what is refused is built all the same, and takes images of its own resolution.
 let private unvalidated: Architecture -> Backbone =
     let flags = BindingFlags.Instance ||| BindingFlags.NonPublic
 
-    match typeof<Backbone>.GetConstructor(flags, [| typeof<Architecture> |]) with
-    | null -> failwith "Backbone has no constructor of an architecture"
-    | constructor ->
+    match
+        typeof<Backbone>.GetConstructor(flags, [| typeof<Architecture> |]),
+        typeof<Backbone>.GetField("_admitted", flags)
+    with
+    | null, _
+    | _, null ->
+        failwith "Backbone has no constructor of an architecture, or no field for the size that it admitted"
+    | constructor, admitted ->
         fun architecture ->
             try
-                constructor.Invoke [| architecture |] :?> Backbone
+                let model = constructor.Invoke [| architecture |] :?> Backbone
+                admitted.SetValue(model, architecture.Resolution)
+                model
             with :? TargetInvocationException as failure ->
                 match failure.InnerException with
                 | null -> raise failure
