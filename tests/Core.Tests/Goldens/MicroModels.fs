@@ -12,44 +12,6 @@ open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Core.Training
 open TorchSharp
 
-let private side = ImageSize.Square 64
-
-/// The models of the files of that name.
-let private models =
-    [ "qna-vit-micro",
-      QnAViT.Create(
-          "qna-vit-micro",
-          8,
-          [| 2; 4; 8; 16 |],
-          [| 1; 1; 1; 0 |],
-          [| 3; 3; 3; 3 |],
-          [| 0; 0; 1; 1 |],
-          [| 7; 7; 4; 2 |],
-          [| 1; 2; 4; 8 |],
-          resolution = side,
-          classes = 10
-      )
-      "slide-swin-micro",
-      SlideSwin.Create(
-          "slide-swin-micro",
-          12,
-          [| 2; 2; 2; 1 |],
-          [| 1; 2; 4; 8 |],
-          window = 16,
-          resolution = side,
-          classes = 10
-      )
-      "swin-micro",
-      Swin.Create(
-          "swin-micro",
-          12,
-          [| 2; 2; 2; 1 |],
-          [| 1; 2; 4; 8 |],
-          window = 4,
-          resolution = side,
-          classes = 10
-      ) ]
-
 /// The model in double precision with the parameters of its file, read as any checkpoint is.
 let private load name (architecture: Architecture) =
     let model = architecture.Build(dtype = torch.ScalarType.Float64)
@@ -83,7 +45,7 @@ let private channelsFirst (images: NdArray<float>) =
 let private rounding = 1e-9
 
 let private logitsAndGradients =
-    [ for name, architecture in models ->
+    [ for name, architecture in MicroArchitectures.all ->
           testCase name
           <| fun () ->
               let arrays = Safetensors.read (Data.path $"{name}.safetensors")
@@ -126,7 +88,7 @@ let private batch classes step =
 let private drift = 1e-7
 
 let private training =
-    [ for name, architecture in models do
+    [ for name, architecture in MicroArchitectures.all do
           let path = Data.path $"{name}.training.json"
 
           if File.Exists path then

@@ -7,6 +7,7 @@ open LocalAttention.Core.Backbones
 open LocalAttention.Core.Checkpoints
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Core.Tests
 open LocalAttention.Training.Tests.Failures
 open LocalAttention.Training.Tests.Files
 open LocalAttention.Training.Tests.Models
@@ -73,7 +74,7 @@ let private cases =
            + "layers.0.blocks.0.attn.attn_scale_weights [1, 1, 9, 4], and 9 more") ]
 
 let private another =
-    [ for name, architecture in models ->
+    [ for name, architecture in MicroArchitectures.all ->
           testCase $"the file of {name}"
           <| fun () ->
               let path = parametersPath name

@@ -14,44 +14,6 @@ open LocalAttention.Training.Tests.Files
 open LocalAttention.Training.Tests.Models
 open TorchSharp
 
-let private side = ImageSize.Square 64
-
-/// The models of the files of that name.
-let models =
-    [ "qna-vit-micro",
-      QnAViT.Create(
-          "qna-vit-micro",
-          8,
-          [| 2; 4; 8; 16 |],
-          [| 1; 1; 1; 0 |],
-          [| 3; 3; 3; 3 |],
-          [| 0; 0; 1; 1 |],
-          [| 7; 7; 4; 2 |],
-          [| 1; 2; 4; 8 |],
-          resolution = side,
-          classes = 10
-      )
-      "slide-swin-micro",
-      SlideSwin.Create(
-          "slide-swin-micro",
-          12,
-          [| 2; 2; 2; 1 |],
-          [| 1; 2; 4; 8 |],
-          window = 16,
-          resolution = side,
-          classes = 10
-      )
-      "swin-micro",
-      Swin.Create(
-          "swin-micro",
-          12,
-          [| 2; 2; 2; 1 |],
-          [| 1; 2; 4; 8 |],
-          window = 4,
-          resolution = side,
-          classes = 10
-      ) ]
-
 /// What official files hold beside parameters.
 let private isDerived (name: string) =
     name.EndsWith "relative_position_index" || name.EndsWith "attn_mask"
@@ -138,4 +100,5 @@ let private derived =
         Expect.isTrue (bits other = bits model) "the parameters")
 
 /// The tests of this file.
-let tests = testList "official files" [ yield! List.map model models; derived ]
+let tests =
+    testList "official files" [ yield! List.map model MicroArchitectures.all; derived ]

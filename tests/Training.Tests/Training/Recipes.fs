@@ -11,6 +11,7 @@ open LocalAttention.Core.Checkpoints
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Core.Training
+open LocalAttention.Core.Tests
 open LocalAttention.Training.Tests.Failures
 open LocalAttention.Training.Tests.Models
 open LocalAttention.Training.Tests.OfficialFiles
@@ -30,7 +31,7 @@ let private decaysOfficially naming (name: string) (shape: int array) =
         && not (name.Contains "relative_position_bias_table")
 
 let private groups =
-    [ for file, architecture in models do
+    [ for file, architecture in MicroArchitectures.all do
           testCase $"{file}: as the official code's names say"
           <| fun () ->
               use model = architecture.Build(seed = 1L)
