@@ -1,0 +1,91 @@
+using LocalAttention.Core.Kernels.Simd;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Kernels;
+
+/// <summary>The one place where the backend is chosen, and where a user overrides the choice.</summary>
+public static class Backends
+{
+    /// <summary>The variable that sets <see cref="Preferred"/> at the start: a name of <see cref="Backend"/>.</summary>
+    public const string Variable = "LOCALATTENTION_BACKEND";
+
+    private static Backend? _preferred;
+
+    /// <summary>What layers use: <see cref="Backend.Auto"/> unless set here or by <c>LOCALATTENTION_BACKEND</c>.</summary>
+    /// <exception cref="InvalidOperationException">The variable's value is no backend.</exception>
+    public static Backend Preferred
+    {
+        get => _preferred ??= FromEnvironment(Environment.GetEnvironmentVariable(Variable));
+        set => _preferred = value;
+    }
+
+    /// <summary>Sets <see cref="Preferred"/> until the result is disposed of.</summary>
+    public static IDisposable Use(Backend backend)
+    {
+        var before = Preferred;
+        Preferred = backend;
+        return new Restore(before);
+    }
+
+    /// <summary>What a layer does with such a map.</summary>
+    /// <param name="map">The layer's input.</param>
+    /// <returns><see cref="Backend.Composite"/> or <see cref="Backend.FusedCpu"/>.</returns>
+    /// <exception cref="NotSupportedException"><see cref="Backend.FusedCpu"/> is asked for and does not take the map.</exception>
+    public static Backend For(Tensor map)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        if (Preferred == Backend.Composite)
+        {
+            return Backend.Composite;
+        }
+        var obstacle = ObstacleToFusedCpu(map);
+        if (obstacle is not null && Preferred == Backend.FusedCpu)
+        {
+            throw new NotSupportedException(
+                $"the backend {Backend.FusedCpu} is asked for, but {obstacle}; use {Backend.Composite} or {Backend.Auto}");
+        }
+        return obstacle is null ? Backend.FusedCpu : Backend.Composite;
+    }
+
+    /// <summary>What runs here, in words: for a printed model.</summary>
+    /// <param name="device">Where the parameters are.</param>
+    /// <param name="dtype">Their element type.</param>
+    public static string Describe(DeviceType device, ScalarType dtype)
+    {
+        if (Preferred == Backend.Composite || device != DeviceType.CPU || !Computes(dtype))
+        {
+            return $"{Backend.Composite}: standard tensor operators on {device}";
+        }
+        var width = SimdWidths.Current == SimdWidth.Scalar ? "no vectors" : $"{(int)SimdWidths.Current}-bit vectors";
+        var threads = get_num_threads();
+        return $"{Backend.FusedCpu}: {width}, {threads} {(threads == 1 ? "thread" : "threads")}";
+    }
+
+    /// <summary>The backend that a value of the variable names.</summary>
+    /// <exception cref="InvalidOperationException">The value is no backend.</exception>
+    internal static Backend FromEnvironment(string? value)
+    {
+        if (string.IsNullOrWhiteSpace(value))
+        {
+            return Backend.Auto;
+        }
+        return Enum.TryParse<Backend>(value.Trim(), ignoreCase: true, out var backend) && Enum.IsDefined(backend)
+            ? backend
+            : throw new InvalidOperationException(
+                $"{Variable} is '{value}'; it can be {string.Join(", ", Enum.GetNames<Backend>())}");
+    }
+
+    private static string? ObstacleToFusedCpu(Tensor map) =>
+        map.device_type != DeviceType.CPU ? $"the map is on {map.device_type}"
+        : !Computes(map.dtype) ? $"the map has elements of {map.dtype}"
+        : map.dtype == ScalarType.BFloat16 && is_grad_enabled() ? "bfloat16 has no fused gradients; disable them by no_grad()"
+        : null;
+
+    private static bool Computes(ScalarType dtype) => dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
+
+    private sealed class Restore(Backend before) : IDisposable
+    {
+        public void Dispose() => Preferred = before;
+    }
+}

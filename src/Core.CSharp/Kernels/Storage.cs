@@ -1,0 +1,54 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace LocalAttention.Core.Kernels;
+
+/// <summary>How a tensor's elements stand in memory, for a kernel that computes in <typeparamref name="T"/>.</summary>
+internal unsafe interface IStorage<TStored, T>
+    where TStored : unmanaged
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    /// <summary>Elements in memory to numbers.</summary>
+    static abstract void Read(TStored* source, T* target, long count);
+
+    /// <summary>Numbers to elements in memory, rounded to nearest, ties to even.</summary>
+    static abstract void Write(T* source, TStored* target, long count);
+}
+
+/// <summary>Elements stored as they are computed.</summary>
+internal readonly unsafe struct SameStorage<T> : IStorage<T, T>
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Read(T* source, T* target, long count) =>
+        Buffer.MemoryCopy(source, target, count * sizeof(T), count * sizeof(T));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write(T* source, T* target, long count) => Read(source, target, count);
+}
+
+/// <summary>bfloat16, the upper half of a float, computed in float32.</summary>
+internal readonly unsafe struct BFloat16Storage : IStorage<ushort, float>
+{
+    public static void Read(ushort* source, float* target, long count)
+    {
+        var bits = (uint*)target;
+        for (long index = 0; index < count; index++)
+        {
+            bits[index] = (uint)source[index] << 16;
+        }
+    }
+
+    public static void Write(float* source, ushort* target, long count)
+    {
+        var bits = (uint*)source;
+        for (long index = 0; index < count; index++)
+        {
+            var value = bits[index];
+            var isNaN = (value & 0x7FFFFFFF) > 0x7F800000;
+            // Half of the last kept bit, less one where that bit is even.
+            var rounded = value + 0x7FFF + ((value >> 16) & 1);
+            target[index] = (ushort)(isNaN ? (value >> 16) | 0x40 : rounded >> 16);
+        }
+    }
+}
