@@ -3,6 +3,7 @@ namespace LocalAttention.Dsl
 open System
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Data
+open LocalAttention.Core.Kernels
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Training
 open TorchSharp
@@ -201,16 +202,17 @@ module Printing =
               | null -> ()
               | next -> $"then {transition next}" ]
 
-    /// A model: its architecture's table, and where its parameters are.
+    /// A model: its architecture's table, where its parameters are, and which backend computes it.
     let backbone (model: Backbone) : string =
         let mode = if model.training then "training" else "evaluation"
 
-        let where =
-            match Seq.tryHead (model.parameters ()) with
-            | Some parameter -> $"{parameter.dtype} on {parameter.device}, in {mode} mode"
-            | None -> $"in {mode} mode"
-
-        Words.lines [ architecture model.Architecture; where ]
+        Words.lines
+            [ architecture model.Architecture
+              match Seq.tryHead (model.parameters ()) with
+              | Some parameter ->
+                  $"{parameter.dtype} on {parameter.device}, in {mode} mode"
+                  Backends.Describe(parameter.device_type, parameter.dtype)
+              | None -> $"in {mode} mode" ]
 
     /// Labelled images: how many, their shape, their classes.
     let dataset (images: ImageDataset) : string =

@@ -4,6 +4,7 @@ module LocalAttention.Dsl.Tests.ModelVerbs
 open System
 open System.IO
 open Expecto
+open LocalAttention.Core.Kernels
 open LocalAttention.Core.Specification
 open LocalAttention.Dsl
 open TorchSharp
@@ -110,17 +111,20 @@ let private models =
               gone.Dispose()
               Expect.equal (Printing.tensor gone) "a tensor that was disposed of" "none")
 
-      testCase "a model prints its table and where it is"
+      testCase "a model prints its table, where it is, and what computes it"
       <| fun () ->
           inScope (fun () ->
               let model = tiny |> buildSeeded 1L
               let table = Printing.architecture tiny + Environment.NewLine
-              Expect.equal (Printing.backbone model) (table + "Float32 on cpu, in training mode") "built"
+              let inTraining = table + "Float32 on cpu, in training mode" + Environment.NewLine
+              Expect.stringStarts (Printing.backbone model) (inTraining + "FusedCpu: ") "built"
+              use _ = Backends.Use Backend.Composite
+              Expect.stringStarts (Printing.backbone model) (inTraining + "Composite: ") "overridden"
               model.eval ()
 
-              Expect.equal
+              Expect.stringContains
                   (Printing.backbone model)
-                  (table + "Float32 on cpu, in evaluation mode")
+                  "Float32 on cpu, in evaluation mode"
                   "evaluated") ]
 
 let private stripes =

@@ -8,8 +8,10 @@ let main arguments =
     torch.set_num_threads 2
 
     // The width, the threads and the backend belong to the process: one test at a time.
-    [ testCase "widths"
-      <| fun () -> Expect.isNonEmpty Harness.widths "this machine has at least scalars" ]
-    |> testList "kernels"
-    |> testSequenced
-    |> runTestsWithCLIArgs [] arguments
+    match List.ofArray arguments with
+    | first :: work when first = Guard.argument -> Guard.run work
+    | _ ->
+        [ Agreement.tests; Inputs.tests; Guard.tests ]
+        |> testList "kernels"
+        |> testSequenced
+        |> runTestsWithCLIArgs [] arguments

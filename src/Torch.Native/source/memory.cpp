@@ -1,11 +1,22 @@
-// Exact count of the bytes that CPU tensors hold, by an allocator that counts and passes on.
+// Exact count of the bytes that CPU tensors hold, by an allocator that counts and passes on; and, to find kernels that
+// read or write beside a tensor, blocks with a protected page beside them.
 #include "internal.h"
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#define TN_HAS_PROTECTED_PAGES
+#endif
 
 #if defined(__linux__)
 #include <malloc.h>
@@ -25,8 +36,67 @@ static_assert(sizeof(live_bytes) == sizeof(int64_t), "read through a plain point
 
 c10::DeleterFnPtr free_block = nullptr;
 
+#if defined(TN_HAS_PROTECTED_PAGES)
+// Every block in pages of its own, its end (or its start) at the edge of a page that no one may touch. Slow, and for
+// tests alone: LOCALATTENTION_GUARD=end or =start, read once.
+class GuardedPages {
+public:
+    static GuardedPages* if_asked_for() {
+        static GuardedPages* const pages = [] {
+            const char* const side = std::getenv("LOCALATTENTION_GUARD");
+            const bool at_end = side != nullptr && std::strcmp(side, "end") == 0;
+            const bool at_start = side != nullptr && std::strcmp(side, "start") == 0;
+            return at_end || at_start ? new GuardedPages(at_end) : nullptr;
+        }();
+        return pages;
+    }
+
+    void* allocate(size_t bytes) {
+        const size_t inner = (bytes + page_ - 1) / page_ * page_;
+        const size_t all = inner + 2 * page_;
+        auto* const pages = static_cast<char*>(mmap(nullptr, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (pages == MAP_FAILED)
+            throw std::bad_alloc();
+        if (mprotect(pages + page_, inner, PROT_READ | PROT_WRITE) != 0) {
+            munmap(pages, all);
+            throw std::bad_alloc();
+        }
+        char* const block = at_end_ ? pages + page_ + (inner - bytes) : pages + page_;
+        const std::lock_guard<std::mutex> hold(lock_);
+        mappings_[block] = {pages, all};
+        return block;
+    }
+
+    bool free(void* block) {
+        const std::lock_guard<std::mutex> hold(lock_);
+        const auto found = mappings_.find(block);
+        if (found == mappings_.end())
+            return false;
+        munmap(found->second.first, found->second.second);
+        mappings_.erase(found);
+        return true;
+    }
+
+private:
+    explicit GuardedPages(bool at_end) : at_end_(at_end), page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {}
+
+    const bool at_end_;
+    const size_t page_;
+    std::mutex lock_;
+    std::unordered_map<void*, std::pair<void*, size_t>> mappings_;
+};
+#else
+struct GuardedPages {
+    static GuardedPages* if_asked_for() { return nullptr; }
+    void* allocate(size_t) { return nullptr; }
+    bool free(void*) { return false; }
+};
+#endif
+
 void counted_free(void* block) {
     if (block == nullptr)
+        return;
+    if (auto* const guarded = GuardedPages::if_asked_for(); guarded != nullptr && guarded->free(block))
         return;
     live_bytes.fetch_sub(static_cast<int64_t>(TN_BLOCK_BYTES(block)), std::memory_order_relaxed);
     free_block(block);
@@ -39,6 +109,10 @@ public:
     explicit CountingAllocator(c10::Allocator* inner) : inner_(inner) {}
 
     c10::DataPtr allocate(size_t bytes) const {
+        if (auto* const guarded = GuardedPages::if_asked_for(); guarded != nullptr && bytes > 0) {
+            auto* const memory = guarded->allocate(bytes);
+            return {memory, memory, &counted_free, c10::DeviceType::CPU};
+        }
         auto block = inner_->allocate(bytes);
         auto* memory = block.get();
         if (memory == nullptr)
