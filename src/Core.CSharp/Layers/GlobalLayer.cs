@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -43,8 +45,16 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
     /// <exception cref="ArgumentException">The map has another rank, width, element type or device.</exception>
     public override Tensor forward(Tensor map)
     {
-        MapInput.Require(map, _channels, qkv.weight, _place);
+        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
         using var scope = NewDisposeScope();
+        if (Backends.For(map) == Backend.FusedCpu && !is_grad_enabled())
+        {
+            var whole = new AttentionMap(
+                batch, new WindowAxis((int)height, (int)height, 0), new WindowAxis((int)width, (int)width, 0),
+                _attention.Heads, _channels / _attention.Heads, _attention.Order);
+            var fused = FusedAttention.Apply(Projection.Apply(qkv, map), whole, table: null, biasWindow: 0);
+            return Projection.Apply(proj, fused).MoveToOuterDisposeScope();
+        }
         var attended = DotProductAttention.Attend(qkv.call(map.flatten(1, 2)), _attention.Heads, _attention.Order, bias: null);
         return proj.call(attended).view(map.shape).MoveToOuterDisposeScope();
     }

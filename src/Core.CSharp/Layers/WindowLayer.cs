@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -79,6 +81,16 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var windows = PartitionOf(height, width);
         var (padDown, padRight) = Padding(windows, height, width);
+        if (Backends.For(map) == Backend.FusedCpu && !is_grad_enabled())
+        {
+            var divided = new AttentionMap(
+                batch, new WindowAxis((int)height, windows.Height, windows.ShiftDown),
+                new WindowAxis((int)width, windows.Width, windows.ShiftRight),
+                _attention.Heads, _channels / _attention.Heads, _attention.Order);
+            var fused = FusedAttention.Apply(
+                Projection.Apply(qkv, map), divided, relative_position_bias_table, _attention.Window);
+            return Projection.Apply(proj, fused).MoveToOuterDisposeScope();
+        }
         var padded = padDown + padRight > 0 ? nn.functional.pad(map, [0, 0, 0, padRight, 0, padDown]) : map;
         var (paddedHeight, paddedWidth) = (height + padDown, width + padRight);
 

@@ -1,0 +1,403 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using LocalAttention.Core.Kernels.Simd;
+
+namespace LocalAttention.Core.Kernels.Window;
+
+/// <summary>
+/// Small matrix products in scratch memory: <c>c[r, j] = Σ_k a[r·aRow + k·aStep] · b[k·bRow + j]</c>. The left factor is
+/// read one number at a time, so that it may as well be transposed; the others run along vectors.
+/// </summary>
+/// <remarks>
+/// Each sum is formed in a register in the order of <c>k</c>, whichever block its row falls into. Blocks of 4×4 or 8×2
+/// vectors need two thirds of a load for a multiply-add, and fit 32 registers; narrower machines have 16, for 4×2.
+/// </remarks>
+internal static unsafe class BlockProduct
+{
+    /// <summary>The product, or its sum with what <paramref name="c"/> holds.</summary>
+    /// <param name="a">The left factor.</param>
+    /// <param name="aRow">From a row of it to the next.</param>
+    /// <param name="aStep">From one of its columns to the next.</param>
+    /// <param name="b">The right factor, whole vectors in a row.</param>
+    /// <param name="bRow">From a row of it to the next.</param>
+    /// <param name="c">The result, whole vectors in a row.</param>
+    /// <param name="cRow">From a row of it to the next.</param>
+    /// <param name="rows">Rows of the result.</param>
+    /// <param name="vectors">Vectors in a row of the result.</param>
+    /// <param name="depth">Terms of a sum.</param>
+    /// <param name="accumulate">Adds to the result.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run<TLanes, TVector, T>(
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int rows, int vectors, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var manyRegisters = typeof(TVector) == typeof(Vector512<T>);
+        var vector = 0;
+        while (vector < vectors)
+        {
+            var bColumn = b + (long)vector * TLanes.Count;
+            var cColumn = c + (long)vector * TLanes.Count;
+            var left = vectors - vector;
+            var row = 0;
+            if (manyRegisters && left >= 4)
+            {
+                for (; row + 4 <= rows; row += 4)
+                {
+                    Block4x4<TLanes, TVector, T>(
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                }
+                for (; row < rows; row++)
+                {
+                    Block1x4<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                }
+                vector += 4;
+            }
+            else if (left >= 2)
+            {
+                if (manyRegisters)
+                {
+                    for (; row + 8 <= rows; row += 8)
+                    {
+                        Block8x2<TLanes, TVector, T>(
+                            a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                    }
+                }
+                for (; row + 4 <= rows; row += 4)
+                {
+                    Block4x2<TLanes, TVector, T>(
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                }
+                for (; row < rows; row++)
+                {
+                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                    Block1x1<TLanes, TVector, T>(
+                        a + row * aRow, aStep, bColumn + TLanes.Count, bRow, cColumn + row * cRow + TLanes.Count, depth, accumulate);
+                }
+                vector += 2;
+            }
+            else
+            {
+                for (; row + 8 <= rows; row += 8)
+                {
+                    Block8x1<TLanes, TVector, T>(
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                }
+                for (; row < rows; row++)
+                {
+                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                }
+                vector++;
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block4x4<TLanes, TVector, T>(
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var lanes = TLanes.Count;
+        var c1 = c + cRow;
+        var c2 = c + 2 * cRow;
+        var c3 = c + 3 * cRow;
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
+        var s02 = accumulate ? TLanes.Load(c + 2 * lanes) : TLanes.Zero;
+        var s03 = accumulate ? TLanes.Load(c + 3 * lanes) : TLanes.Zero;
+        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
+        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
+        var s12 = accumulate ? TLanes.Load(c1 + 2 * lanes) : TLanes.Zero;
+        var s13 = accumulate ? TLanes.Load(c1 + 3 * lanes) : TLanes.Zero;
+        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
+        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
+        var s22 = accumulate ? TLanes.Load(c2 + 2 * lanes) : TLanes.Zero;
+        var s23 = accumulate ? TLanes.Load(c2 + 3 * lanes) : TLanes.Zero;
+        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
+        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
+        var s32 = accumulate ? TLanes.Load(c3 + 2 * lanes) : TLanes.Zero;
+        var s33 = accumulate ? TLanes.Load(c3 + 3 * lanes) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var b1 = TLanes.Load(b + lanes);
+            var b2 = TLanes.Load(b + 2 * lanes);
+            var b3 = TLanes.Load(b + 3 * lanes);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            s01 = TLanes.MultiplyAdd(left, b1, s01);
+            s02 = TLanes.MultiplyAdd(left, b2, s02);
+            s03 = TLanes.MultiplyAdd(left, b3, s03);
+            left = TLanes.Broadcast(a[aRow]);
+            s10 = TLanes.MultiplyAdd(left, b0, s10);
+            s11 = TLanes.MultiplyAdd(left, b1, s11);
+            s12 = TLanes.MultiplyAdd(left, b2, s12);
+            s13 = TLanes.MultiplyAdd(left, b3, s13);
+            left = TLanes.Broadcast(a[2 * aRow]);
+            s20 = TLanes.MultiplyAdd(left, b0, s20);
+            s21 = TLanes.MultiplyAdd(left, b1, s21);
+            s22 = TLanes.MultiplyAdd(left, b2, s22);
+            s23 = TLanes.MultiplyAdd(left, b3, s23);
+            left = TLanes.Broadcast(a[3 * aRow]);
+            s30 = TLanes.MultiplyAdd(left, b0, s30);
+            s31 = TLanes.MultiplyAdd(left, b1, s31);
+            s32 = TLanes.MultiplyAdd(left, b2, s32);
+            s33 = TLanes.MultiplyAdd(left, b3, s33);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+        TLanes.Store(s01, c + lanes);
+        TLanes.Store(s02, c + 2 * lanes);
+        TLanes.Store(s03, c + 3 * lanes);
+        TLanes.Store(s10, c1);
+        TLanes.Store(s11, c1 + lanes);
+        TLanes.Store(s12, c1 + 2 * lanes);
+        TLanes.Store(s13, c1 + 3 * lanes);
+        TLanes.Store(s20, c2);
+        TLanes.Store(s21, c2 + lanes);
+        TLanes.Store(s22, c2 + 2 * lanes);
+        TLanes.Store(s23, c2 + 3 * lanes);
+        TLanes.Store(s30, c3);
+        TLanes.Store(s31, c3 + lanes);
+        TLanes.Store(s32, c3 + 2 * lanes);
+        TLanes.Store(s33, c3 + 3 * lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block8x2<TLanes, TVector, T>(
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var lanes = TLanes.Count;
+        var c1 = c + cRow;
+        var c2 = c + 2 * cRow;
+        var c3 = c + 3 * cRow;
+        var c4 = c + 4 * cRow;
+        var c5 = c + 5 * cRow;
+        var c6 = c + 6 * cRow;
+        var c7 = c + 7 * cRow;
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
+        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
+        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
+        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
+        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
+        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
+        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
+        var s40 = accumulate ? TLanes.Load(c4) : TLanes.Zero;
+        var s41 = accumulate ? TLanes.Load(c4 + lanes) : TLanes.Zero;
+        var s50 = accumulate ? TLanes.Load(c5) : TLanes.Zero;
+        var s51 = accumulate ? TLanes.Load(c5 + lanes) : TLanes.Zero;
+        var s60 = accumulate ? TLanes.Load(c6) : TLanes.Zero;
+        var s61 = accumulate ? TLanes.Load(c6 + lanes) : TLanes.Zero;
+        var s70 = accumulate ? TLanes.Load(c7) : TLanes.Zero;
+        var s71 = accumulate ? TLanes.Load(c7 + lanes) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var b1 = TLanes.Load(b + lanes);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            s01 = TLanes.MultiplyAdd(left, b1, s01);
+            left = TLanes.Broadcast(a[aRow]);
+            s10 = TLanes.MultiplyAdd(left, b0, s10);
+            s11 = TLanes.MultiplyAdd(left, b1, s11);
+            left = TLanes.Broadcast(a[2 * aRow]);
+            s20 = TLanes.MultiplyAdd(left, b0, s20);
+            s21 = TLanes.MultiplyAdd(left, b1, s21);
+            left = TLanes.Broadcast(a[3 * aRow]);
+            s30 = TLanes.MultiplyAdd(left, b0, s30);
+            s31 = TLanes.MultiplyAdd(left, b1, s31);
+            left = TLanes.Broadcast(a[4 * aRow]);
+            s40 = TLanes.MultiplyAdd(left, b0, s40);
+            s41 = TLanes.MultiplyAdd(left, b1, s41);
+            left = TLanes.Broadcast(a[5 * aRow]);
+            s50 = TLanes.MultiplyAdd(left, b0, s50);
+            s51 = TLanes.MultiplyAdd(left, b1, s51);
+            left = TLanes.Broadcast(a[6 * aRow]);
+            s60 = TLanes.MultiplyAdd(left, b0, s60);
+            s61 = TLanes.MultiplyAdd(left, b1, s61);
+            left = TLanes.Broadcast(a[7 * aRow]);
+            s70 = TLanes.MultiplyAdd(left, b0, s70);
+            s71 = TLanes.MultiplyAdd(left, b1, s71);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+        TLanes.Store(s01, c + lanes);
+        TLanes.Store(s10, c1);
+        TLanes.Store(s11, c1 + lanes);
+        TLanes.Store(s20, c2);
+        TLanes.Store(s21, c2 + lanes);
+        TLanes.Store(s30, c3);
+        TLanes.Store(s31, c3 + lanes);
+        TLanes.Store(s40, c4);
+        TLanes.Store(s41, c4 + lanes);
+        TLanes.Store(s50, c5);
+        TLanes.Store(s51, c5 + lanes);
+        TLanes.Store(s60, c6);
+        TLanes.Store(s61, c6 + lanes);
+        TLanes.Store(s70, c7);
+        TLanes.Store(s71, c7 + lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block4x2<TLanes, TVector, T>(
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var lanes = TLanes.Count;
+        var c1 = c + cRow;
+        var c2 = c + 2 * cRow;
+        var c3 = c + 3 * cRow;
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
+        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
+        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
+        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
+        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
+        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
+        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var b1 = TLanes.Load(b + lanes);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            s01 = TLanes.MultiplyAdd(left, b1, s01);
+            left = TLanes.Broadcast(a[aRow]);
+            s10 = TLanes.MultiplyAdd(left, b0, s10);
+            s11 = TLanes.MultiplyAdd(left, b1, s11);
+            left = TLanes.Broadcast(a[2 * aRow]);
+            s20 = TLanes.MultiplyAdd(left, b0, s20);
+            s21 = TLanes.MultiplyAdd(left, b1, s21);
+            left = TLanes.Broadcast(a[3 * aRow]);
+            s30 = TLanes.MultiplyAdd(left, b0, s30);
+            s31 = TLanes.MultiplyAdd(left, b1, s31);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+        TLanes.Store(s01, c + lanes);
+        TLanes.Store(s10, c1);
+        TLanes.Store(s11, c1 + lanes);
+        TLanes.Store(s20, c2);
+        TLanes.Store(s21, c2 + lanes);
+        TLanes.Store(s30, c3);
+        TLanes.Store(s31, c3 + lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block8x1<TLanes, TVector, T>(
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var c1 = c + cRow;
+        var c2 = c + 2 * cRow;
+        var c3 = c + 3 * cRow;
+        var c4 = c + 4 * cRow;
+        var c5 = c + 5 * cRow;
+        var c6 = c + 6 * cRow;
+        var c7 = c + 7 * cRow;
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
+        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
+        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
+        var s40 = accumulate ? TLanes.Load(c4) : TLanes.Zero;
+        var s50 = accumulate ? TLanes.Load(c5) : TLanes.Zero;
+        var s60 = accumulate ? TLanes.Load(c6) : TLanes.Zero;
+        var s70 = accumulate ? TLanes.Load(c7) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            left = TLanes.Broadcast(a[aRow]);
+            s10 = TLanes.MultiplyAdd(left, b0, s10);
+            left = TLanes.Broadcast(a[2 * aRow]);
+            s20 = TLanes.MultiplyAdd(left, b0, s20);
+            left = TLanes.Broadcast(a[3 * aRow]);
+            s30 = TLanes.MultiplyAdd(left, b0, s30);
+            left = TLanes.Broadcast(a[4 * aRow]);
+            s40 = TLanes.MultiplyAdd(left, b0, s40);
+            left = TLanes.Broadcast(a[5 * aRow]);
+            s50 = TLanes.MultiplyAdd(left, b0, s50);
+            left = TLanes.Broadcast(a[6 * aRow]);
+            s60 = TLanes.MultiplyAdd(left, b0, s60);
+            left = TLanes.Broadcast(a[7 * aRow]);
+            s70 = TLanes.MultiplyAdd(left, b0, s70);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+        TLanes.Store(s10, c1);
+        TLanes.Store(s20, c2);
+        TLanes.Store(s30, c3);
+        TLanes.Store(s40, c4);
+        TLanes.Store(s50, c5);
+        TLanes.Store(s60, c6);
+        TLanes.Store(s70, c7);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block1x4<TLanes, TVector, T>(
+        T* a, long aStep, T* b, long bRow, T* c, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var lanes = TLanes.Count;
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
+        var s02 = accumulate ? TLanes.Load(c + 2 * lanes) : TLanes.Zero;
+        var s03 = accumulate ? TLanes.Load(c + 3 * lanes) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var b1 = TLanes.Load(b + lanes);
+            var b2 = TLanes.Load(b + 2 * lanes);
+            var b3 = TLanes.Load(b + 3 * lanes);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            s01 = TLanes.MultiplyAdd(left, b1, s01);
+            s02 = TLanes.MultiplyAdd(left, b2, s02);
+            s03 = TLanes.MultiplyAdd(left, b3, s03);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+        TLanes.Store(s01, c + lanes);
+        TLanes.Store(s02, c + 2 * lanes);
+        TLanes.Store(s03, c + 3 * lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block1x1<TLanes, TVector, T>(
+        T* a, long aStep, T* b, long bRow, T* c, int depth, bool accumulate)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        for (var k = 0; k < depth; k++)
+        {
+            var b0 = TLanes.Load(b);
+            var left = TLanes.Broadcast(*a);
+            s00 = TLanes.MultiplyAdd(left, b0, s00);
+            a += aStep;
+            b += bRow;
+        }
+        TLanes.Store(s00, c);
+    }
+}
