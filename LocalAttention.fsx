@@ -1,9 +1,6 @@
 // Everything of LocalAttention.Dsl for a script or a prompt: `#load "LocalAttention.fsx"`, then `open LocalAttention.Dsl`.
 // What is referred to here is built by `./run.sh`, or by `dotnet build src/Dsl.FSharp -c Release`.
-#I "artifacts/bin/Dsl.FSharp/release"
-#r "Torch.CSharp.dll"
-#r "LocalAttention.Core.dll"
-#r "LocalAttention.Dsl.dll"
+#load "artifacts/bin/Dsl.FSharp/release/References.fsx"
 
 open LocalAttention.Dsl
 
