@@ -47,7 +47,7 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
     {
         var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
         using var scope = NewDisposeScope();
-        if (Backends.For(map) == Backend.FusedCpu && !is_grad_enabled())
+        if (Backends.For(map) == Backend.FusedCpu)
         {
             var whole = new AttentionMap(
                 batch, new WindowAxis((int)height, (int)height, 0), new WindowAxis((int)width, (int)width, 0),

@@ -81,7 +81,7 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var windows = PartitionOf(height, width);
         var (padDown, padRight) = Padding(windows, height, width);
-        if (Backends.For(map) == Backend.FusedCpu && !is_grad_enabled())
+        if (Backends.For(map) == Backend.FusedCpu)
         {
             var divided = new AttentionMap(
                 batch, new WindowAxis((int)height, windows.Height, windows.ShiftDown),
