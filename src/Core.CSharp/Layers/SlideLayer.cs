@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Slide;
 using LocalAttention.Core.Specification;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -123,14 +125,12 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         RequirePadding(height, width);
         using var scope = NewDisposeScope();
         var projected = qkv.call(map).view(batch, height, width, _attention.Heads, 3, HeadWidth);
-        var queries = projected.select(4, 0) * (_attention.Scale ?? (1 / Math.Sqrt(HeadWidth)));
-        var extended = Extend(projected.narrow(4, 1, 2).reshape(batch, height, width, 2L * _channels))
-            .view(batch, height + (2 * Radius), width + (2 * Radius), _attention.Heads, 2, HeadWidth)
-            .unbind(4);
         var (weight, bias) = CurrentConvolution();
-        var attended = SlideAggregation.Attend(
-            queries, extended[0], extended[1], weight, bias,
-            relative_position_bias_table.view(_attention.Heads, Samples), Windows);
+        var positionBias = relative_position_bias_table.view(_attention.Heads, Samples);
+        var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
+        var attended = Backends.For(map) == Backend.FusedCpu && !is_grad_enabled()
+            ? FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding)
+            : Attend(projected, weight, bias, positionBias, scale);
         return proj.call(attended.flatten(3)).MoveToOuterDisposeScope();
     }
 
@@ -167,6 +167,17 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
             merge_shifts();
         }
         return _merged ?? SumOfConvolutions();
+    }
+
+    /// <summary>What <see cref="FusedSlide.Attend"/> computes, in standard operators.</summary>
+    private Tensor Attend(Tensor projected, Tensor weight, Tensor bias, Tensor positionBias, double scale)
+    {
+        var (batch, height, width) = (projected.size(0), projected.size(1), projected.size(2));
+        var queries = projected.select(4, 0) * scale;
+        var extended = Extend(projected.narrow(4, 1, 2).reshape(batch, height, width, 2L * _channels))
+            .view(batch, height + (2 * Radius), width + (2 * Radius), _attention.Heads, 2, HeadWidth)
+            .unbind(4);
+        return SlideAggregation.Attend(queries, extended[0], extended[1], weight, bias, positionBias, Windows);
     }
 
     /// <summary>A map <c>[B, H, W, C]</c> with what stands outside it: <c>[B, H + 2r, W + 2r, C]</c>.</summary>

@@ -62,6 +62,9 @@ internal unsafe interface ILanes<TVector, T>
     /// <summary>All lanes added up, always in the same order.</summary>
     static abstract T Sum(TVector value);
 
+    /// <summary>Writes <see cref="Sum"/> of each of four vectors: four numbers.</summary>
+    static abstract void SumFour(TVector first, TVector second, TVector third, TVector fourth, T* target);
+
     /// <summary>The largest lane; NaN lanes are not told apart.</summary>
     static abstract T Largest(TVector value);
 }

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LocalAttention.Core.Kernels.Simd;
 
@@ -91,6 +92,32 @@ internal readonly unsafe struct Lanes128<T> : ILanes<Vector128<T>, T>
         typeof(T) == typeof(float)
             ? value[0] + value[2] + (value[1] + value[3])
             : value[0] + value[1];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SumFour(Vector128<T> first, Vector128<T> second, Vector128<T> third, Vector128<T> fourth, T* target)
+    {
+        if (!Sse2.IsSupported)
+        {
+            target[0] = Sum(first);
+            target[1] = Sum(second);
+            target[2] = Sum(third);
+            target[3] = Sum(fourth);
+        }
+        else if (typeof(T) == typeof(float))
+        {
+            // Adds while transposing: lanes 0 + 2 and 1 + 3 of each, then both halves.
+            var (a, b, c, d) = (first.AsSingle(), second.AsSingle(), third.AsSingle(), fourth.AsSingle());
+            var former = Sse.UnpackLow(a, b) + Sse.UnpackHigh(a, b);
+            var latter = Sse.UnpackLow(c, d) + Sse.UnpackHigh(c, d);
+            (Sse.MoveLowToHigh(former, latter) + Sse.MoveHighToLow(latter, former)).Store((float*)target);
+        }
+        else
+        {
+            var (a, b, c, d) = (first.AsDouble(), second.AsDouble(), third.AsDouble(), fourth.AsDouble());
+            (Sse2.UnpackLow(a, b) + Sse2.UnpackHigh(a, b)).Store((double*)target);
+            (Sse2.UnpackLow(c, d) + Sse2.UnpackHigh(c, d)).Store((double*)target + 2);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Largest(Vector128<T> value) =>

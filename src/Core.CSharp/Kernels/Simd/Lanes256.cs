@@ -90,5 +90,11 @@ internal readonly unsafe struct Lanes256<T> : ILanes<Vector256<T>, T>
     public static T Sum(Vector256<T> value) => Lanes128<T>.Sum(value.GetLower() + value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SumFour(Vector256<T> first, Vector256<T> second, Vector256<T> third, Vector256<T> fourth, T* target) =>
+        Lanes128<T>.SumFour(
+            first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
+            third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Largest(Vector256<T> value) => Lanes128<T>.Largest(Vector128.MaxNative(value.GetLower(), value.GetUpper()));
 }

@@ -90,5 +90,11 @@ internal readonly unsafe struct Lanes512<T> : ILanes<Vector512<T>, T>
     public static T Sum(Vector512<T> value) => Lanes256<T>.Sum(value.GetLower() + value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SumFour(Vector512<T> first, Vector512<T> second, Vector512<T> third, Vector512<T> fourth, T* target) =>
+        Lanes256<T>.SumFour(
+            first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
+            third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Largest(Vector512<T> value) => Lanes256<T>.Largest(Vector256.MaxNative(value.GetLower(), value.GetUpper()));
 }

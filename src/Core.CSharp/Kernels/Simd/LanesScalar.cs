@@ -61,5 +61,13 @@ internal readonly unsafe struct LanesScalar<T> : ILanes<T, T>
 
     public static T Sum(T value) => value;
 
+    public static void SumFour(T first, T second, T third, T fourth, T* target)
+    {
+        target[0] = first;
+        target[1] = second;
+        target[2] = third;
+        target[3] = fourth;
+    }
+
     public static T Largest(T value) => value;
 }
