@@ -8,7 +8,7 @@ stamps=artifacts/stamps
 mkdir -p "$stamps"
 for project in "$@"; do
     stamp=$stamps/${project//\//-}-$(printf '%s' "${TorchProvider:-}${TestProvider:-}${OracleProvider:-}${LIBTORCH_HOME:-}" | cksum | cut -d' ' -f1)
-    if [ -e "$stamp" ] && [ -z "$(find src tests samples eng ./*.props -newer "$stamp" -type f -print -quit)" ]; then
+    if [ -e "$stamp" ] && [ -z "$(find src tests samples eng bench/*/*.cs bench/*.cs* ./*.props -newer "$stamp" -type f -print -quit)" ]; then
         continue
     fi
     started=$(mktemp)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the build needs and this machine lacks; quick when nothing is missing.
+# Installs what the build needs and this machine lacks; quick when nothing is missing. Arguments: more Debian packages.
 # Needs the .NET SDK, g++ and cmake; on Debian the rest comes from its packages, as root or with sudo.
 set -euo pipefail
 
@@ -16,7 +16,7 @@ done
 sdk=$(cd "$root" && dotnet --version 2>/dev/null) || fail "no .NET SDK here satisfies global.json; install the .NET SDK 10"
 [ "${sdk%%.*}" -ge 10 ] || fail "the .NET SDK is $sdk; version 10 or later is needed"
 
-packages=()
+packages=("$@")
 if [ -z "${LIBTORCH_HOME:-}" ]; then
     [ -e /usr/include/torch/library.h ] || packages+=(libtorch-dev)
     compgen -G '/usr/lib/*/libopenblas.so.0' >/dev/null || packages+=(libopenblas0-pthread)

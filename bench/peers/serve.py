@@ -1,7 +1,8 @@
 """Runs peers for the benchmark: requests come as lines of JSON on standard input, each is answered by one line.
 
-``start``    builds a work, runs it once, and answers its digest and how long that took
-``time``     runs the current work ``discarded`` times, then ``repetitions`` times, and answers the seconds of those
+``start``    builds a work, keeps it under ``name``, runs it once, and answers its digest
+``time``     runs the work ``name`` ``discarded`` times, then ``repetitions`` times, and answers the seconds of those
+``release``  forgets all works
 ``memory``   by how many bytes resident memory grows at most while a work runs once; for a fresh process
 ``threads``  the threads that the library uses by itself
 """
@@ -22,21 +23,23 @@ from works import Work, build
 
 
 class Server:
-    """Holds one work at a time."""
+    """Holds works by their names."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
+        self._works: dict[str, Work] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
             case "start":
-                self._work = None
-                gc.collect()
-                self._work = build(request, request["shape"])
-                digest = self._work.digest()
-                return {"digest": digest, "seconds": self._time(0, 1)[0]}
+                work = self._works[request["name"]] = build(request, request["shape"])
+                return {"digest": work.digest()}
             case "time":
-                return {"seconds": self._time(request["discarded"], request["repetitions"])}
+                work = self._works[request["name"]]
+                return {"seconds": seconds_of(work, request["discarded"], request["repetitions"])}
+            case "release":
+                self._works.clear()
+                gc.collect()
+                return {}
             case "memory":
                 return {"bytes": peak_growth(request)}
             case "threads":
@@ -44,15 +47,16 @@ class Server:
             case other:
                 raise ValueError(f"there is no request '{other}'")
 
-    def _time(self, discarded: int, repetitions: int) -> list[float]:
-        assert self._work is not None
-        seconds = []
-        for repetition in range(-discarded, repetitions):
-            begin = time.perf_counter()
-            self._work.run()
-            if repetition >= 0:
-                seconds.append(time.perf_counter() - begin)
-        return seconds
+
+def seconds_of(work: Work, discarded: int, repetitions: int) -> list[float]:
+    """How long each run takes, those discarded left out."""
+    seconds = []
+    for repetition in range(-discarded, repetitions):
+        begin = time.perf_counter()
+        work.run()
+        if repetition >= 0:
+            seconds.append(time.perf_counter() - begin)
+    return seconds
 
 
 def peak_growth(request: dict[str, Any]) -> int:
