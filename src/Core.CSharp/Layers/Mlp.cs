@@ -30,8 +30,8 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     /// <summary>From <c>[…, C]</c> to <c>[…, C]</c>.</summary>
     public override Tensor forward(Tensor input)
     {
-        using var hidden = fc1.call(input);
+        using var hidden = Projection.Apply(fc1, input);
         using var activated = Activations.Apply(hidden, _activation);
-        return fc2.call(activated);
+        return Projection.Apply(fc2, activated);
     }
 }

@@ -89,7 +89,7 @@ public sealed class QnATransitionLayer : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var attended = LayerScale.Apply(attn.call(norm1.call(map)), gamma_1);
-        var around = nn.functional.linear(_resample(map), skip.weight.flatten(1));
+        var around = Projection.Apply(skip.weight.flatten(1), bias: null, _resample(map));
         var joined = attended + around;
         var mixed = joined + _stochasticDepth.call(LayerScale.Apply(mlp.call(norm2.call(joined)), gamma_2));
         return mixed.MoveToOuterDisposeScope();
