@@ -14,6 +14,7 @@ namespace LocalAttention.Core.Kernels.Simd;
 internal static class Exponential
 {
     /// <summary>1½ times the weight of the significand's last bit: adding it rounds to an integer in the low bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Shifter<T>()
         where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
         typeof(T) == typeof(float) ? T.CreateTruncating(12582912.0) : T.CreateTruncating(6755399441055744.0);
