@@ -128,7 +128,7 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         var (weight, bias) = CurrentConvolution();
         var positionBias = relative_position_bias_table.view(_attention.Heads, Samples);
         var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
-        var attended = Backends.For(map) == Backend.FusedCpu && !is_grad_enabled()
+        var attended = Backends.For(map) == Backend.FusedCpu
             ? FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding)
             : Attend(projected, weight, bias, positionBias, scale);
         return proj.call(attended.flatten(3)).MoveToOuterDisposeScope();

@@ -36,4 +36,16 @@ internal readonly unsafe struct SlideRing<T>
         }
         return _window;
     }
+
+    /// <summary>
+    /// For each position of a row's windows, padded to whole blocks by repeating the last, where it stands from an offset on.
+    /// </summary>
+    public void Positions(int row, int offset, T** positions)
+    {
+        for (var position = 0; position < _shape.PaddedArea; position++)
+        {
+            var (down, right) = Math.DivRem(Math.Min(position, _shape.Area - 1), _shape.Window);
+            positions[position] = Row(row - _shape.Radius + down) + offset + (right * _shape.Lanes);
+        }
+    }
 }
