@@ -6,7 +6,7 @@ using LocalAttention.Core.Kernels.Simd;
 namespace LocalAttention.Core.Kernels.Window;
 
 /// <summary>
-/// Small matrix products in scratch memory: <c>c[r, j] = Σ_k a[r·aRow + k·aStep] · b[k·bRow + j]</c>. The left factor is
+/// Small matrix products in scratch memory: <c>c[r, j] = start[r, j] + Σ_k a[r·aRow + k·aStep] · b[k·bRow + j]</c>. The left factor is
 /// read one number at a time, so that it may as well be transposed; the others run along vectors.
 /// </summary>
 /// <remarks>
@@ -15,7 +15,7 @@ namespace LocalAttention.Core.Kernels.Window;
 /// </remarks>
 internal static unsafe class BlockProduct
 {
-    /// <summary>The product, or its sum with what <paramref name="c"/> holds.</summary>
+    /// <summary>The product, or its sum with something.</summary>
     /// <param name="a">The left factor.</param>
     /// <param name="aRow">From a row of it to the next.</param>
     /// <param name="aStep">From one of its columns to the next.</param>
@@ -26,10 +26,11 @@ internal static unsafe class BlockProduct
     /// <param name="rows">Rows of the result.</param>
     /// <param name="vectors">Vectors in a row of the result.</param>
     /// <param name="depth">Terms of a sum.</param>
-    /// <param name="accumulate">Adds to the result.</param>
+    /// <param name="start">What is added: the result itself, biases, or none.</param>
+    /// <param name="startRow">From a row of it to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run<TLanes, TVector, T>(
-        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int rows, int vectors, int depth, bool accumulate)
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int rows, int vectors, int depth, T* start, long startRow)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -40,6 +41,9 @@ internal static unsafe class BlockProduct
         {
             var bColumn = b + (long)vector * TLanes.Count;
             var cColumn = c + (long)vector * TLanes.Count;
+            var startColumn = start == null ? null : start + (long)vector * TLanes.Count;
+            // Without a start its rows are all null.
+            var step = start == null ? 0 : startRow;
             var left = vectors - vector;
             var row = 0;
             if (manyRegisters && left >= 4)
@@ -47,11 +51,12 @@ internal static unsafe class BlockProduct
                 for (; row + 4 <= rows; row += 4)
                 {
                     Block4x4<TLanes, TVector, T>(
-                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth,
+                        startColumn + row * step, step);
                 }
                 for (; row < rows; row++)
                 {
-                    Block1x4<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                    Block1x4<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, startColumn + row * step);
                 }
                 vector += 4;
             }
@@ -62,19 +67,22 @@ internal static unsafe class BlockProduct
                     for (; row + 8 <= rows; row += 8)
                     {
                         Block8x2<TLanes, TVector, T>(
-                            a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                            a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth,
+                        startColumn + row * step, step);
                     }
                 }
                 for (; row + 4 <= rows; row += 4)
                 {
                     Block4x2<TLanes, TVector, T>(
-                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth,
+                        startColumn + row * step, step);
                 }
                 for (; row < rows; row++)
                 {
-                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, startColumn + row * step);
                     Block1x1<TLanes, TVector, T>(
-                        a + row * aRow, aStep, bColumn + TLanes.Count, bRow, cColumn + row * cRow + TLanes.Count, depth, accumulate);
+                        a + row * aRow, aStep, bColumn + TLanes.Count, bRow, cColumn + row * cRow + TLanes.Count, depth,
+                        start == null ? null : startColumn + row * step + TLanes.Count);
                 }
                 vector += 2;
             }
@@ -83,11 +91,12 @@ internal static unsafe class BlockProduct
                 for (; row + 8 <= rows; row += 8)
                 {
                     Block8x1<TLanes, TVector, T>(
-                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth, accumulate);
+                        a + row * aRow, aRow, aStep, bColumn, bRow, cColumn + row * cRow, cRow, depth,
+                        startColumn + row * step, step);
                 }
                 for (; row < rows; row++)
                 {
-                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, accumulate);
+                    Block1x1<TLanes, TVector, T>(a + row * aRow, aStep, bColumn, bRow, cColumn + row * cRow, depth, startColumn + row * step);
                 }
                 vector++;
             }
@@ -96,7 +105,7 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block4x4<TLanes, TVector, T>(
-        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, T* start, long startRow)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -105,22 +114,22 @@ internal static unsafe class BlockProduct
         var c1 = c + cRow;
         var c2 = c + 2 * cRow;
         var c3 = c + 3 * cRow;
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
-        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
-        var s02 = accumulate ? TLanes.Load(c + 2 * lanes) : TLanes.Zero;
-        var s03 = accumulate ? TLanes.Load(c + 3 * lanes) : TLanes.Zero;
-        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
-        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
-        var s12 = accumulate ? TLanes.Load(c1 + 2 * lanes) : TLanes.Zero;
-        var s13 = accumulate ? TLanes.Load(c1 + 3 * lanes) : TLanes.Zero;
-        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
-        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
-        var s22 = accumulate ? TLanes.Load(c2 + 2 * lanes) : TLanes.Zero;
-        var s23 = accumulate ? TLanes.Load(c2 + 3 * lanes) : TLanes.Zero;
-        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
-        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
-        var s32 = accumulate ? TLanes.Load(c3 + 2 * lanes) : TLanes.Zero;
-        var s33 = accumulate ? TLanes.Load(c3 + 3 * lanes) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
+        var s01 = start == null ? TLanes.Zero : TLanes.Load(start + lanes);
+        var s02 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * lanes);
+        var s03 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * lanes);
+        var s10 = start == null ? TLanes.Zero : TLanes.Load(start + startRow);
+        var s11 = start == null ? TLanes.Zero : TLanes.Load(start + startRow + lanes);
+        var s12 = start == null ? TLanes.Zero : TLanes.Load(start + startRow + 2 * lanes);
+        var s13 = start == null ? TLanes.Zero : TLanes.Load(start + startRow + 3 * lanes);
+        var s20 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow);
+        var s21 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow + lanes);
+        var s22 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow + 2 * lanes);
+        var s23 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow + 3 * lanes);
+        var s30 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow);
+        var s31 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow + lanes);
+        var s32 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow + 2 * lanes);
+        var s33 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow + 3 * lanes);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);
@@ -170,7 +179,7 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block8x2<TLanes, TVector, T>(
-        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, T* start, long startRow)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -183,22 +192,22 @@ internal static unsafe class BlockProduct
         var c5 = c + 5 * cRow;
         var c6 = c + 6 * cRow;
         var c7 = c + 7 * cRow;
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
-        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
-        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
-        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
-        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
-        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
-        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
-        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
-        var s40 = accumulate ? TLanes.Load(c4) : TLanes.Zero;
-        var s41 = accumulate ? TLanes.Load(c4 + lanes) : TLanes.Zero;
-        var s50 = accumulate ? TLanes.Load(c5) : TLanes.Zero;
-        var s51 = accumulate ? TLanes.Load(c5 + lanes) : TLanes.Zero;
-        var s60 = accumulate ? TLanes.Load(c6) : TLanes.Zero;
-        var s61 = accumulate ? TLanes.Load(c6 + lanes) : TLanes.Zero;
-        var s70 = accumulate ? TLanes.Load(c7) : TLanes.Zero;
-        var s71 = accumulate ? TLanes.Load(c7 + lanes) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
+        var s01 = start == null ? TLanes.Zero : TLanes.Load(start + lanes);
+        var s10 = start == null ? TLanes.Zero : TLanes.Load(start + startRow);
+        var s11 = start == null ? TLanes.Zero : TLanes.Load(start + startRow + lanes);
+        var s20 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow);
+        var s21 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow + lanes);
+        var s30 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow);
+        var s31 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow + lanes);
+        var s40 = start == null ? TLanes.Zero : TLanes.Load(start + 4 * startRow);
+        var s41 = start == null ? TLanes.Zero : TLanes.Load(start + 4 * startRow + lanes);
+        var s50 = start == null ? TLanes.Zero : TLanes.Load(start + 5 * startRow);
+        var s51 = start == null ? TLanes.Zero : TLanes.Load(start + 5 * startRow + lanes);
+        var s60 = start == null ? TLanes.Zero : TLanes.Load(start + 6 * startRow);
+        var s61 = start == null ? TLanes.Zero : TLanes.Load(start + 6 * startRow + lanes);
+        var s70 = start == null ? TLanes.Zero : TLanes.Load(start + 7 * startRow);
+        var s71 = start == null ? TLanes.Zero : TLanes.Load(start + 7 * startRow + lanes);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);
@@ -250,7 +259,7 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block4x2<TLanes, TVector, T>(
-        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, T* start, long startRow)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -259,14 +268,14 @@ internal static unsafe class BlockProduct
         var c1 = c + cRow;
         var c2 = c + 2 * cRow;
         var c3 = c + 3 * cRow;
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
-        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
-        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
-        var s11 = accumulate ? TLanes.Load(c1 + lanes) : TLanes.Zero;
-        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
-        var s21 = accumulate ? TLanes.Load(c2 + lanes) : TLanes.Zero;
-        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
-        var s31 = accumulate ? TLanes.Load(c3 + lanes) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
+        var s01 = start == null ? TLanes.Zero : TLanes.Load(start + lanes);
+        var s10 = start == null ? TLanes.Zero : TLanes.Load(start + startRow);
+        var s11 = start == null ? TLanes.Zero : TLanes.Load(start + startRow + lanes);
+        var s20 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow);
+        var s21 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow + lanes);
+        var s30 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow);
+        var s31 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow + lanes);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);
@@ -298,7 +307,7 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block8x1<TLanes, TVector, T>(
-        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, bool accumulate)
+        T* a, long aRow, long aStep, T* b, long bRow, T* c, long cRow, int depth, T* start, long startRow)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -310,14 +319,14 @@ internal static unsafe class BlockProduct
         var c5 = c + 5 * cRow;
         var c6 = c + 6 * cRow;
         var c7 = c + 7 * cRow;
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
-        var s10 = accumulate ? TLanes.Load(c1) : TLanes.Zero;
-        var s20 = accumulate ? TLanes.Load(c2) : TLanes.Zero;
-        var s30 = accumulate ? TLanes.Load(c3) : TLanes.Zero;
-        var s40 = accumulate ? TLanes.Load(c4) : TLanes.Zero;
-        var s50 = accumulate ? TLanes.Load(c5) : TLanes.Zero;
-        var s60 = accumulate ? TLanes.Load(c6) : TLanes.Zero;
-        var s70 = accumulate ? TLanes.Load(c7) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
+        var s10 = start == null ? TLanes.Zero : TLanes.Load(start + startRow);
+        var s20 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * startRow);
+        var s30 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * startRow);
+        var s40 = start == null ? TLanes.Zero : TLanes.Load(start + 4 * startRow);
+        var s50 = start == null ? TLanes.Zero : TLanes.Load(start + 5 * startRow);
+        var s60 = start == null ? TLanes.Zero : TLanes.Load(start + 6 * startRow);
+        var s70 = start == null ? TLanes.Zero : TLanes.Load(start + 7 * startRow);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);
@@ -352,16 +361,16 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block1x4<TLanes, TVector, T>(
-        T* a, long aStep, T* b, long bRow, T* c, int depth, bool accumulate)
+        T* a, long aStep, T* b, long bRow, T* c, int depth, T* start)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         var lanes = TLanes.Count;
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
-        var s01 = accumulate ? TLanes.Load(c + lanes) : TLanes.Zero;
-        var s02 = accumulate ? TLanes.Load(c + 2 * lanes) : TLanes.Zero;
-        var s03 = accumulate ? TLanes.Load(c + 3 * lanes) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
+        var s01 = start == null ? TLanes.Zero : TLanes.Load(start + lanes);
+        var s02 = start == null ? TLanes.Zero : TLanes.Load(start + 2 * lanes);
+        var s03 = start == null ? TLanes.Zero : TLanes.Load(start + 3 * lanes);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);
@@ -384,12 +393,12 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block1x1<TLanes, TVector, T>(
-        T* a, long aStep, T* b, long bRow, T* c, int depth, bool accumulate)
+        T* a, long aStep, T* b, long bRow, T* c, int depth, T* start)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        var s00 = accumulate ? TLanes.Load(c) : TLanes.Zero;
+        var s00 = start == null ? TLanes.Zero : TLanes.Load(start);
         for (var k = 0; k < depth; k++)
         {
             var b0 = TLanes.Load(b);

@@ -28,7 +28,7 @@ internal readonly unsafe struct WindowBackward<T>(
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var work = Work.Take(map, TLanes.Count);
+        var work = Work.Take(map, runs, biasWindow, TLanes.Count);
         var windows = map.Batch * map.Windows;
         for (var item = begin; item < end; item++)
         {
@@ -47,7 +47,7 @@ internal readonly unsafe struct WindowBackward<T>(
                 // Slopes of whole windows are added place by place, and by offset only once.
                 var isWhole = tokens.Count == map.Longest && map.Longest <= KeyBlock;
                 whole = isWhole ? tokens : whole;
-                Window<TLanes, TVector>(work, tokens, (int)head, headSlopes, isWhole);
+                Window<TLanes, TVector>(ref work, tokens, (int)head, headSlopes, isWhole);
             }
             if (headSlopes != null && whole.Count > 0)
             {
@@ -61,7 +61,7 @@ internal readonly unsafe struct WindowBackward<T>(
         }
     }
 
-    private void Window<TLanes, TVector>(in Work work, in WindowTokens tokens, int head, T* headSlopes, bool inPanel)
+    private void Window<TLanes, TVector>(ref Work work, in WindowTokens tokens, int head, T* headSlopes, bool inPanel)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
@@ -82,18 +82,24 @@ internal readonly unsafe struct WindowBackward<T>(
                 Stage<TLanes, TVector>(
                     projected + map.Offset(0, head), stride, tokens, first, first + rows, factor, work.Queries, work.Width);
                 StageSlopes<TLanes, TVector>(work, tokens, head, first, rows);
+                var biases = work.Biases.Of<TLanes, TVector>(tokens, head, first, rows, begin, end, out var biasRow);
                 BlockProduct.Run<TLanes, TVector, T>(
-                    work.Queries, work.Width, 1, work.TurnedKeys, rowLength, work.Scores, rowLength, rows, rowVectors, width, false);
+                    work.Queries, work.Width, 1, work.TurnedKeys, rowLength, work.Scores, rowLength, rows, rowVectors, width,
+                    biases, biasRow);
                 BlockProduct.Run<TLanes, TVector, T>(
-                    work.Slopes, work.Width, 1, work.TurnedValues, rowLength, work.ScoreSlopes, rowLength, rows, rowVectors, width, false);
+                    work.Slopes, work.Width, 1, work.TurnedValues, rowLength, work.ScoreSlopes, rowLength, rows, rowVectors, width,
+                    null, 0);
                 Weigh<TLanes, TVector>(work, tokens, head, first, rows, begin, end, rowLength, headSlopes, inPanel);
                 BlockProduct.Run<TLanes, TVector, T>(
-                    work.Scores, 1, rowLength, work.Slopes, work.Width, work.ValueSlopes, work.Width, keys, vectors, rows, first > 0);
+                    work.Scores, 1, rowLength, work.Slopes, work.Width, work.ValueSlopes, work.Width, keys, vectors, rows,
+                    first > 0 ? work.ValueSlopes : null, work.Width);
                 BlockProduct.Run<TLanes, TVector, T>(
-                    work.ScoreSlopes, 1, rowLength, work.Queries, work.Width, work.KeySlopes, work.Width, keys, vectors, rows, first > 0);
+                    work.ScoreSlopes, 1, rowLength, work.Queries, work.Width, work.KeySlopes, work.Width, keys, vectors, rows,
+                    first > 0 ? work.KeySlopes : null, work.Width);
+                var querySlopes = work.QuerySlopes + (long)first * work.Width;
                 BlockProduct.Run<TLanes, TVector, T>(
-                    work.ScoreSlopes, rowLength, 1, work.Keys, work.Width,
-                    work.QuerySlopes + (long)first * work.Width, work.Width, rows, vectors, keys, begin > 0);
+                    work.ScoreSlopes, rowLength, 1, work.Keys, work.Width, querySlopes, work.Width, rows, vectors, keys,
+                    begin > 0 ? querySlopes : null, work.Width);
             }
             Write<TLanes, TVector>(work.KeySlopes, work.Width, tokens, begin, end, T.One, projectedSlope + map.Offset(1, head));
             Write<TLanes, TVector>(work.ValueSlopes, work.Width, tokens, begin, end, T.One, projectedSlope + map.Offset(2, head));
@@ -109,21 +115,9 @@ internal readonly unsafe struct WindowBackward<T>(
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var headRuns = runs == null ? null : runs + head * BiasRuns.Offsets(biasWindow);
-        var bias = work.Bias;
-        if (headRuns == null)
-        {
-            var keys = end - begin;
-            new Span<T>(bias, keys).Clear();
-            new Span<T>(bias + keys, rowLength - keys).Fill(T.NegativeInfinity);
-        }
         var (y, x) = Math.DivRem(first, tokens.Width);
         for (var row = 0; row < rows; row++)
         {
-            if (headRuns != null)
-            {
-                BiasRuns.Gather<TLanes, TVector, T>(headRuns, biasWindow, tokens, first + row, begin, end, bias);
-            }
             var statistic = statistics + ((tokens.First + (long)y * tokens.Stride + x) * map.Heads + head) * 2;
             var largest = TLanes.Broadcast(statistic[0]);
             var inverse = TLanes.Broadcast(statistic[1]);
@@ -132,7 +126,7 @@ internal readonly unsafe struct WindowBackward<T>(
             var sum = TLanes.Zero;
             for (var key = 0; key < rowLength; key += TLanes.Count)
             {
-                var score = TLanes.Add(TLanes.Load(scores + key), TLanes.Load(bias + key));
+                var score = TLanes.Load(scores + key);
                 var weight = TLanes.Multiply(Exponential.Of<TLanes, TVector, T>(TLanes.Subtract(score, largest)), inverse);
                 TLanes.Store(weight, scores + key);
                 sum = TLanes.MultiplyAdd(weight, TLanes.Load(slopes + key), sum);
@@ -239,10 +233,10 @@ internal readonly unsafe struct WindowBackward<T>(
         public T* KeySlopes;
         public T* ValueSlopes;
         public T* Panel;
-        public T* Bias;
+        public BiasBlock<T> Biases;
         public T* Means;
 
-        public static Work Take(in AttentionMap map, int lanes)
+        public static Work Take(in AttentionMap map, T* runs, int biasWindow, int lanes)
         {
             var keys = Math.Min(KeyBlock, map.Longest);
             var rows = Math.Min(QueryBlock, map.Longest);
@@ -253,7 +247,7 @@ internal readonly unsafe struct WindowBackward<T>(
             var scratch = Scratch.Begin(
                 (3 * Scratch.Size<T>(queryRows)) + (3 * Scratch.Size<T>(keyRows)) + (2 * Scratch.Size<T>(turned))
                 + (2 * Scratch.Size<T>(scores)) + Scratch.Size<T>(allRows) + Scratch.Size<T>(panel)
-                + Scratch.Size<T>(rowLength + 2 * lanes) + Scratch.Size<T>(rows));
+                + BiasBlock<T>.Bytes(map.Longest, keys, rows, lanes) + Scratch.Size<T>(rows));
             return new Work
             {
                 Width = width,
@@ -270,7 +264,7 @@ internal readonly unsafe struct WindowBackward<T>(
                 ScoreSlopes = scratch.Take<T>(scores),
                 QuerySlopes = scratch.Take<T>(allRows),
                 Panel = scratch.Take<T>(panel),
-                Bias = scratch.Take<T>(rowLength + 2 * lanes),
+                Biases = BiasBlock<T>.Take(scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, rows, lanes),
                 Means = scratch.Take<T>(rows),
             };
         }

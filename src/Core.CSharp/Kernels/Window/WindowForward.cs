@@ -42,7 +42,7 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
             + Scratch.Size<T>((long)keys * width) * 2
             + Scratch.Size<T>((long)rowLength * map.HeadWidth)
             + Scratch.Size<T>((long)Math.Min(queries, QueryBlock) * rowLength)
-            + Scratch.Size<T>(rowLength + 2L * TLanes.Count)
+            + BiasBlock<T>.Bytes(map.Longest, keys, Math.Min(queries, QueryBlock), TLanes.Count)
             + Scratch.Size<T>(queries) * 2);
         var work = new Work
         {
@@ -54,23 +54,26 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
             Values = scratch.Take<T>((long)keys * width),
             TurnedKeys = scratch.Take<T>((long)rowLength * map.HeadWidth),
             Scores = scratch.Take<T>((long)Math.Min(queries, QueryBlock) * rowLength),
-            Bias = scratch.Take<T>(rowLength + 2L * TLanes.Count),
+            Biases = BiasBlock<T>.Take(
+                scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, Math.Min(queries, QueryBlock), TLanes.Count),
             Largest = scratch.Take<T>(queries),
             Sums = scratch.Take<T>(queries),
         };
         var parts = ItemsOfWindow(map);
         for (var item = begin; item < end; item++)
         {
+            // Heads come last: a thread's piece has one head, whose biases are laid out once.
             var (rest, part) = Math.DivRem(item, parts);
-            (rest, var head) = Math.DivRem(rest, map.Heads);
-            var (image, window) = Math.DivRem(rest, map.Windows);
+            (rest, var window) = Math.DivRem(rest, map.Windows);
+            var (head, image) = Math.DivRem(rest, map.Batch);
             var tokens = map.WindowOf(image, window);
             var step = parts == 1 ? QueryBlock : QueriesOfItem;
             var first = (int)part * QueriesOfItem;
             var last = parts == 1 ? tokens.Count : Math.Min(tokens.Count, first + QueriesOfItem);
             for (var query = first; query < last; query += step)
             {
-                Attend<TLanes, TVector>(work, tokens, (int)head, query, Math.Min(last, query + step), staged: query > first && parts == 1);
+                Attend<TLanes, TVector>(
+                    ref work, tokens, (int)head, query, Math.Min(last, query + step), staged: query > first && parts == 1);
             }
         }
     }
@@ -79,7 +82,7 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
         map.Longest <= KeyBlock ? 1 : (map.Longest + QueriesOfItem - 1) / QueriesOfItem;
 
     /// <summary>The results of some queries of a window's head.</summary>
-    private void Attend<TLanes, TVector>(in Work work, in WindowTokens tokens, int head, int first, int last, bool staged)
+    private void Attend<TLanes, TVector>(ref Work work, in WindowTokens tokens, int head, int first, int last, bool staged)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
@@ -103,50 +106,37 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
             for (var query = 0; query < count; query += QueryBlock)
             {
                 var rows = Math.Min(QueryBlock, count - query);
+                var biases = work.Biases.Of<TLanes, TVector>(tokens, head, first + query, rows, begin, end, out var biasRow);
                 BlockProduct.Run<TLanes, TVector, T>(
                     work.Queries + (long)query * work.Width, work.Width, 1, work.TurnedKeys, rowLength,
-                    work.Scores, rowLength, rows, rowLength / TLanes.Count, width, accumulate: false);
-                Weigh<TLanes, TVector>(work, tokens, head, first, query, rows, begin, end, rowLength);
+                    work.Scores, rowLength, rows, rowLength / TLanes.Count, width, biases, biasRow);
+                Weigh<TLanes, TVector>(work, query, rows, begin == 0, rowLength);
+                var results = work.Results + (long)query * work.Width;
                 BlockProduct.Run<TLanes, TVector, T>(
                     work.Scores, rowLength, 1, work.Values, work.Width,
-                    work.Results + (long)query * work.Width, work.Width, rows, work.Width / TLanes.Count, keys, accumulate: begin > 0);
+                    results, work.Width, rows, work.Width / TLanes.Count, keys, begin > 0 ? results : null, work.Width);
             }
         }
         Finish<TLanes, TVector>(work, tokens, head, first, last);
     }
 
-    /// <summary>Scores to <c>e^(score + bias − largest)</c>; sums, maxima and earlier results follow.</summary>
+    /// <summary>Scores, biases added, to <c>e^(score − largest)</c>; sums, maxima and earlier results follow.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Weigh<TLanes, TVector>(
-        in Work work, in WindowTokens tokens, int head, int first, int query, int rows, int begin, int end, int rowLength)
+    private static void Weigh<TLanes, TVector>(in Work work, int query, int rows, bool isFirst, int rowLength)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var headRuns = runs == null ? null : runs + head * BiasRuns.Offsets(biasWindow);
-        var bias = work.Bias;
-        if (headRuns == null)
-        {
-            var keys = end - begin;
-            new Span<T>(bias, keys).Clear();
-            new Span<T>(bias + keys, rowLength - keys).Fill(T.NegativeInfinity);
-        }
         for (var row = 0; row < rows; row++)
         {
             var scores = work.Scores + (long)row * rowLength;
-            if (headRuns != null)
+            var largest = TLanes.Load(scores);
+            for (var key = TLanes.Count; key < rowLength; key += TLanes.Count)
             {
-                BiasRuns.Gather<TLanes, TVector, T>(headRuns, biasWindow, tokens, first + query + row, begin, end, bias);
-            }
-            var largest = TLanes.Broadcast(T.NegativeInfinity);
-            for (var key = 0; key < rowLength; key += TLanes.Count)
-            {
-                var score = TLanes.Add(TLanes.Load(scores + key), TLanes.Load(bias + key));
-                TLanes.Store(score, scores + key);
-                largest = TLanes.Max(largest, score);
+                largest = TLanes.Max(largest, TLanes.Load(scores + key));
             }
             var top = TLanes.Largest(largest);
             var before = T.Zero;
-            if (begin > 0)
+            if (!isFirst)
             {
                 top = T.MaxNative(top, work.Largest[query + row]);
                 before = Rescale<TLanes, TVector>(work, query + row, top);
@@ -237,7 +227,7 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
         public T* Values;
         public T* TurnedKeys;
         public T* Scores;
-        public T* Bias;
+        public BiasBlock<T> Biases;
         public T* Largest;
         public T* Sums;
     }
