@@ -1,6 +1,9 @@
 // Measures ours and the peers: see Options.Usage, or ./bench.sh --help.
+using System.Diagnostics;
 using System.Globalization;
+using BenchmarkDotNet.Running;
 using LocalAttention.Bench;
+using LocalAttention.Bench.Kernels;
 using LocalAttention.Bench.Reports;
 using LocalAttention.Bench.Roofline;
 using LocalAttention.Bench.Running;
@@ -30,14 +33,22 @@ catch (ArgumentException mistake)
     return 2;
 }
 
+if (options.Kernels)
+{
+    var summary = BenchmarkRunner.Run<KernelBenchmarks>();
+    return summary.Reports.All(report => report.Success) ? 0 : 1;
+}
+
 using var peers = new PeerProcesses();
 var peak = MachinePeak.Measure(repetitions: options.Quick ? 5 : 20);
 var machine = Machine.Here(peers, peak);
 var rows = new List<Row>();
 foreach (var work in options.Works)
 {
-    Console.Error.WriteLine($"measuring {work.Name}");
+    var begin = Stopwatch.GetTimestamp();
+    Console.Error.Write($"measuring {work.Name}");
     rows.AddRange(Measurement.Of(work, peers, peak, options.Quick));
+    Console.Error.WriteLine($": {Stopwatch.GetElapsedTime(begin).TotalSeconds:0.0} s");
 }
 var results = new Results(machine, rows);
 Table.Write(options.Json ? Console.Error : Console.Out, results);

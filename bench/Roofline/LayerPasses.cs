@@ -26,8 +26,8 @@ public static class LayerPasses
         {
             SlideAttention slide => AroundQkv(tokens, channels, SlideKernel(slide, tokens, channels)),
             WindowAttention window => AroundQkv(
-                tokens, channels, DenseKernel(tokens, Math.Min((double)window.Window * window.Window, tokens / images), channels)),
-            GlobalAttention => AroundQkv(tokens, channels, DenseKernel(tokens, tokens / images, channels)),
+                tokens, channels, AttentionKernel(tokens, Math.Min((double)window.Window * window.Window, tokens / images), channels)),
+            GlobalAttention => AroundQkv(tokens, channels, AttentionKernel(tokens, tokens / images, channels)),
             QnAAttention qna => QnA(qna, tokens, left, channels, outputChannels),
             _ => throw new ArgumentException($"no roofline for '{attention.Kind}'", nameof(attention)),
         };
@@ -57,7 +57,7 @@ public static class LayerPasses
     }
 
     /// <summary>Attention of every token to <paramref name="keys"/> others.</summary>
-    private static Pass DenseKernel(double tokens, double keys, double channels) =>
+    public static Pass AttentionKernel(double tokens, double keys, double channels) =>
         new("attention", 2 * tokens * keys * channels, 3 * tokens * channels, tokens * channels, 0);
 
     private static Pass[] AroundQkv(double tokens, double channels, Pass kernel) =>

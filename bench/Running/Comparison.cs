@@ -6,13 +6,14 @@ namespace LocalAttention.Bench.Running;
 /// <param name="Seconds">Seconds for one work, about: rounds go on until they are spent.</param>
 /// <param name="FewestRounds">Rounds that are made in any case.</param>
 /// <param name="MostRounds">Rounds that are enough.</param>
-public sealed record Patience(double Seconds, int FewestRounds, int MostRounds)
+/// <param name="SecondsOfOne">Seconds after which a slow contestant, once measured, rests for the remaining rounds.</param>
+public sealed record Patience(double Seconds, int FewestRounds, int MostRounds, double SecondsOfOne)
 {
     /// <summary>A look, in under two minutes for everything.</summary>
-    public static Patience Quick { get; } = new(1, 1, 5);
+    public static Patience Quick { get; } = new(1.5, 1, 5, SecondsOfOne: 2.5);
 
     /// <summary>A measurement, in about ten minutes for everything.</summary>
-    public static Patience Full { get; } = new(12, 3, 25);
+    public static Patience Full { get; } = new(12, 3, 25, SecondsOfOne: 30);
 }
 
 /// <summary>
@@ -47,17 +48,21 @@ public static class Comparison
         {
             contestant.Gauge();
         }
-        var roundSeconds = theirs.Sum(rival => ours.SecondsOfBurst + rival.SecondsOfBurst + (2 * PauseBetweenTurns.TotalSeconds));
-        var rounds = Math.Clamp((int)(patience.Seconds / roundSeconds), patience.FewestRounds, patience.MostRounds);
+        var roundSeconds = theirs.Where(rival => rival.SecondsMeasured < patience.SecondsOfOne).Sum(rival => ours.SecondsOfBurst + rival.SecondsOfBurst + (2 * PauseBetweenTurns.TotalSeconds));
+        var rounds = Math.Clamp((int)(patience.Seconds / Math.Max(1e-6, roundSeconds)), patience.FewestRounds, patience.MostRounds);
         for (var round = 0; round < rounds; round++)
         {
-            foreach (var rival in theirs)
+            foreach (var rival in theirs.Where(rival => rival.SecondsMeasured < patience.SecondsOfOne))
             {
                 Thread.Sleep(PauseBetweenTurns);
                 ours.Burst();
                 Thread.Sleep(PauseBetweenTurns);
                 rival.Burst();
             }
+        }
+        if (ours.SecondsMeasured == 0)
+        {
+            ours.Burst(); // every rival was slow enough to rest from the start
         }
         peers.Release();
         return new ComparisonResult(

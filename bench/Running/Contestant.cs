@@ -22,6 +22,9 @@ internal sealed class Contestant(Digest digest, Func<int, int, double[]> time)
     /// <summary>How long a burst takes, about.</summary>
     public double SecondsOfBurst => _once * (Repetitions + Discarded);
 
+    /// <summary>How long all that counts has taken.</summary>
+    public double SecondsMeasured => _seconds.Sum();
+
     /// <summary>All that was measured.</summary>
     public Sample Sample => Sample.OfSeconds(_seconds);
 
