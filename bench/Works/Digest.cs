@@ -12,7 +12,7 @@ public sealed record Digest(IReadOnlyList<(double Value, double Size)> Entries)
     /// rounds to 6e-8, and the longest chain, a training step of 12 blocks, has some hundred roundings of sums each way:
     /// below 2e-5. A wrong offset, head or channel changes the number by its whole size.
     /// </summary>
-    private const double Tolerance = 1e-4;
+    private const double Tolerance = 2e-5;
 
     /// <summary>The largest difference over the size.</summary>
     public double DifferenceFrom(Digest other)
