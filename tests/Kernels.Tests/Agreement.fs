@@ -50,7 +50,8 @@ let results backend layer (case: LayerCase) =
         Map.add "output" output slopes)
 
 /// Compares results of the same names. Where an array is small beside the largest, as the gradient of a normalised query
-/// is, which is what is left of terms that cancel, its rounding is that of those terms: a hundredth of the largest.
+/// is, which is what is left of terms that cancel, its rounding is that of those terms: a hundredth of the largest, or of
+/// one where opposite scales cancel everything.
 let private agree
     tolerance
     (actual: Map<string, NdArray<float>>)
@@ -61,7 +62,7 @@ let private agree
     let largest = expected |> Map.values |> Seq.map NdArray.largest |> Seq.max
 
     for KeyValue(name, array) in expected do
-        within tolerance (1e-2 * largest) actual[name] array $"{what} {name}"
+        within tolerance (1e-2 * max 1.0 largest) actual[name] array $"{what} {name}"
 
 let private inDoubles width (case: LayerCase) =
     use layer = build case
@@ -80,7 +81,8 @@ let private againstOracle width (case: LayerCase) =
     let actual =
         atWidth width (fun () -> on Backend.FusedCpu (fun () -> run layer (input case)))
 
-    within (tolerance doubleUnit case) 0.0 actual expected $"the output of {case}"
+    // Opposite scales may cancel to nothing; what they are made of is of order one.
+    within (tolerance doubleUnit case) 1e-2 actual expected $"the output of {case}"
 
 let private inSingles width (case: LayerCase) =
     use layer = build case

@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.QnA;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -31,6 +33,7 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
     private readonly int _width;
     private readonly int _upsampling;
     private readonly string _place;
+    private QnALayout? _layout;
 
     private readonly Parameter query;
     private readonly Parameter Wk;
@@ -129,10 +132,36 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
         RequireWindow(height, width);
         using var scope = NewDisposeScope();
         var queries = NormalisedQueries();
+        if (Backends.For(map) == Backend.FusedCpu)
+        {
+            return Fused(map, queries).MoveToOuterDisposeScope();
+        }
         var scores = Scores(map, queries);
         var aggregated = QnAAggregation.Attend(
             scores, to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
         return to_out.call(Arrange(aggregated)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The same by fused kernels: one product gives scores and values side by side, one pass aggregates them, one product
+    /// follows. Weights are picked in the order of the kernel's vectors; <see cref="QnALayout"/> tells it.
+    /// </summary>
+    private Tensor Fused(Tensor map, Tensor queries)
+    {
+        if (_layout is null || !_layout.Serves(map.dtype))
+        {
+            _layout = QnALayout.For(Sets, _attention.Queries, _attention.Heads, HeadWidth, map.dtype);
+        }
+        var layout = _layout;
+        var weight = cat([layout.PickColumns(KeysOfQueries(queries), 0), layout.PickValues(to_v.weight, 0)], 0);
+        var bias = ScoreBias(queries) is { } scoreBias
+            ? cat([layout.PickColumns(scoreBias, 0), layout.PickValues(to_v.bias!, 0)], 0)
+            : null;
+        var position = PositionTable(queries) is { } table ? layout.PickColumns(table, 1) : null;
+        var scale = layout.PickColumns(ScaleTable(map) ?? ones(1, queries.size(0) * _attention.Heads, dtype: map.dtype), 1);
+        var windows = new QnAWindows(_windows.Side, _windows.Stride, _windows.Padding, _upsampling);
+        var aggregated = FusedQnA.Attend(Projection.Apply(weight, bias, map), position, scale, layout, windows);
+        return Projection.Apply(layout.PickValues(to_out.weight, 1), to_out.bias, aggregated);
     }
 
     /// <summary>q̂: <c>[sets·Nq, h, d]</c>.</summary>
@@ -143,12 +172,15 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>S: the map times one matrix of all queries seen through <c>Wk</c>, <c>[B, H, W, sets·Nq·h]</c>.</summary>
-    private Tensor Scores(Tensor map, Tensor queries)
-    {
-        var keysOfQueries = einsum("qhd,chd->qhc", queries, Wk.view(_inputChannels, _attention.Heads, HeadWidth));
-        var bias = Wk_b is null ? null : (queries * Wk_b).sum(2).flatten();
-        return nn.functional.linear(map, keysOfQueries.flatten(0, 1), bias);
-    }
+    private Tensor Scores(Tensor map, Tensor queries) =>
+        nn.functional.linear(map, KeysOfQueries(queries), ScoreBias(queries));
+
+    /// <summary>Wk·q̂: <c>[sets·Nq·h, C_in]</c>.</summary>
+    private Tensor KeysOfQueries(Tensor queries) =>
+        einsum("qhd,chd->qhc", queries, Wk.view(_inputChannels, _attention.Heads, HeadWidth)).flatten(0, 1);
+
+    /// <summary>What the keys' bias adds to the scores: <c>[sets·Nq·h]</c>.</summary>
+    private Tensor? ScoreBias(Tensor queries) => Wk_b is null ? null : (queries * Wk_b).sum(2).flatten();
 
     /// <summary>P: <c>[k², sets·Nq·h]</c>.</summary>
     private Tensor? PositionTable(Tensor queries)

@@ -24,6 +24,18 @@ internal unsafe interface ILanes<TVector, T>
     /// <summary>The first <paramref name="count"/> elements, 1 to <see cref="Count"/>, and zeros: nothing behind them is read.</summary>
     static abstract TVector LoadFirst(T* source, int count);
 
+    /// <summary>
+    /// The <paramref name="period"/> elements again and again until all lanes are full; a whole vector where the period is at
+    /// least <see cref="Count"/>. The period is a power of two or at least <see cref="Count"/>.
+    /// </summary>
+    static abstract TVector LoadRepeated(T* source, int period);
+
+    /// <summary>
+    /// Adds the lanes that <see cref="LoadRepeated"/> would load from one element up, and adds the sums to the elements: its
+    /// transpose.
+    /// </summary>
+    static abstract void AddRepeated(TVector value, T* target, int period);
+
     static abstract void Store(TVector value, T* target);
 
     /// <summary>Writes the first <paramref name="count"/> lanes, 1 to <see cref="Count"/>, and nothing behind them.</summary>

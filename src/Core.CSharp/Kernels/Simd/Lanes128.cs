@@ -32,6 +32,33 @@ internal readonly unsafe struct Lanes128<T> : ILanes<Vector128<T>, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<T> LoadRepeated(T* source, int period)
+    {
+        if (period >= Vector128<T>.Count)
+        {
+            return Vector128.Load(source);
+        }
+        return period == 1 ? Vector128.Create(*source) : Vector128.Create(Vector64.Load(source), Vector64.Load(source));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddRepeated(Vector128<T> value, T* target, int period)
+    {
+        if (period >= Vector128<T>.Count)
+        {
+            (Vector128.Load(target) + value).Store(target);
+        }
+        else if (period == 1)
+        {
+            *target += Sum(value);
+        }
+        else
+        {
+            (Vector64.Load(target) + (value.GetLower() + value.GetUpper())).Store(target);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector128<T> value, T* target) => value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -31,6 +31,30 @@ internal readonly unsafe struct Lanes256<T> : ILanes<Vector256<T>, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> LoadRepeated(T* source, int period)
+    {
+        if (period >= Vector256<T>.Count)
+        {
+            return Vector256.Load(source);
+        }
+        var half = Lanes128<T>.LoadRepeated(source, period);
+        return Vector256.Create(half, half);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddRepeated(Vector256<T> value, T* target, int period)
+    {
+        if (period >= Vector256<T>.Count)
+        {
+            (Vector256.Load(target) + value).Store(target);
+        }
+        else
+        {
+            Lanes128<T>.AddRepeated(value.GetLower() + value.GetUpper(), target, period);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector256<T> value, T* target) => value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

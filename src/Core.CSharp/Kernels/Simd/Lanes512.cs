@@ -31,6 +31,30 @@ internal readonly unsafe struct Lanes512<T> : ILanes<Vector512<T>, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> LoadRepeated(T* source, int period)
+    {
+        if (period >= Vector512<T>.Count)
+        {
+            return Vector512.Load(source);
+        }
+        var half = Lanes256<T>.LoadRepeated(source, period);
+        return Vector512.Create(half, half);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddRepeated(Vector512<T> value, T* target, int period)
+    {
+        if (period >= Vector512<T>.Count)
+        {
+            (Vector512.Load(target) + value).Store(target);
+        }
+        else
+        {
+            Lanes256<T>.AddRepeated(value.GetLower() + value.GetUpper(), target, period);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<T> value, T* target) => value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

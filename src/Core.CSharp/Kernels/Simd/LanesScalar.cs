@@ -17,6 +17,10 @@ internal readonly unsafe struct LanesScalar<T> : ILanes<T, T>
 
     public static T LoadFirst(T* source, int count) => *source;
 
+    public static T LoadRepeated(T* source, int period) => *source;
+
+    public static void AddRepeated(T value, T* target, int period) => *target += value;
+
     public static void Store(T value, T* target) => *target = value;
 
     public static void StoreFirst(T value, T* target, int count) => *target = value;

@@ -1,0 +1,271 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using LocalAttention.Core.Kernels.Simd;
+
+namespace LocalAttention.Core.Kernels.QnA;
+
+/// <summary>
+/// The outputs of bands of windows. With <c>E = e^{S − m}</c> computed once for each position,
+/// <code>
+/// y[p,n,c] = Σ_i ( Σ_o e^P A [o,i,n] · (E·V)[p+o,i,n,c] ) / ( Σ_o e^P [o,i,n] · E[p+o,i,n] )
+/// </code>
+/// are correlations of planes with tables. Bands whose scores spread too far for that go window by window
+/// (<see cref="QnAWindow{T}"/>).
+/// </summary>
+internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
+    where TStored : unmanaged
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    where TStorage : struct, IStorage<TStored, T>
+{
+    // From this side on two passes over rows and columns beat one over the window.
+    private const int SmallestSeparable = 5;
+
+    private readonly QnAShape _shape;
+    private readonly QnATables<T> _tables;
+    private readonly TStored* _projected;
+    private readonly TStored* _output;
+    private readonly int _bandRows;
+    private readonly int _bands;
+
+    public QnAForward(in QnAShape shape, in QnATables<T> tables, TStored* projected, TStored* output)
+    {
+        (_shape, _tables) = (shape, tables);
+        _projected = projected;
+        _output = output;
+        _bandRows = QnABands.RowsOf<T>(shape);
+        _bands = (shape.OutputHeight + _bandRows - 1) / _bandRows;
+    }
+
+    /// <summary>Bands of all images.</summary>
+    public long Items => (long)_shape.Batch * _bands;
+
+    /// <inheritdoc/>
+    public void Run<TLanes, TVector>(long begin, long end)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        for (var item = begin; item < end; item++)
+        {
+            var (image, band) = Math.DivRem((int)item, _bands);
+            var first = band * _bandRows;
+            Run<TLanes, TVector>(new QnABand<T>(_shape, image, first, Math.Min(_bandRows, _shape.OutputHeight - first)));
+        }
+    }
+
+    private void Run<TLanes, TVector>(in QnABand<T> band)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var lanes = _shape.Lanes;
+        var converts = typeof(TStored) != typeof(T);
+        var rowTokens = (long)_shape.Width * _shape.TokenWidth;
+        var converted = converts ? (band.EndInside - band.FirstInside) * rowTokens : 0;
+        var outputSize = (long)band.Rows * _shape.OutputWidth * _shape.Sets * _shape.ValueWidth;
+        var planes = (_shape.Depth + 1) * band.PlaneSize;
+        var flat = _tables.IsFlat && _shape.Side >= SmallestSeparable ? (long)band.StagedRows * _shape.PaddedWidth * lanes : 0;
+        var reciprocals = (long)band.Rows * _shape.PaddedWidth * lanes;
+        var scratch = Scratch.Begin(
+            Scratch.Size<T>(converted) + Scratch.Size<T>(outputSize) + Scratch.Size<T>(planes) + Scratch.Size<T>(flat)
+            + Scratch.Size<T>(reciprocals) + Scratch.Size<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes));
+        var workspace = new Workspace
+        {
+            Output = scratch.Take<T>(outputSize),
+            Planes = scratch.Take<T>(planes),
+            RowSums = flat > 0 ? scratch.Take<T>(flat) : null,
+            Reciprocals = scratch.Take<T>(reciprocals),
+        };
+        var vectors = scratch.Take<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes);
+        workspace.Largest = vectors;
+        workspace.Ones = vectors + lanes;
+        workspace.Sums = vectors + (2 * lanes);
+        TLanes.Store(TLanes.Broadcast(T.One), workspace.Ones);
+        var tokens = (T*)(_projected + _shape.Token(band.Image, 0, 0));
+        if (converts)
+        {
+            var buffer = scratch.Take<T>(converted);
+            TStorage.Read(_projected + _shape.Token(band.Image, band.FirstInside, 0), buffer, converted);
+            tokens = buffer - (band.FirstInside * rowTokens);
+        }
+        new Span<T>(workspace.Output, checked((int)outputSize)).Clear();
+        for (var block = 0; block < _shape.Blocks; block++)
+        {
+            if (band.Measure<TLanes, TVector>(tokens, block, _tables.Spread, workspace.Largest))
+            {
+                band.Stage<TLanes, TVector>(tokens, block, workspace.Largest, workspace.Planes);
+                Share<TLanes, TVector>(band, block, workspace);
+            }
+            else
+            {
+                Separately<TLanes, TVector>(band, block, tokens, workspace);
+            }
+        }
+        Write(band, workspace.Output);
+    }
+
+    /// <summary>All windows of a band from planes of shared exponentials.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Share<TLanes, TVector>(in QnABand<T> band, int block, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var lanes = _shape.Lanes;
+        var exponentials = workspace.Planes + (_shape.Depth * band.PlaneSize);
+        for (var channel = -1; channel < _shape.Depth; channel++)
+        {
+            var plane = channel < 0 ? exponentials : workspace.Planes + (channel * band.PlaneSize);
+            var table = (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * lanes);
+            if (workspace.RowSums is not null)
+            {
+                SumRows<TLanes, TVector>(band, plane, workspace);
+            }
+            for (var row = 0; row < band.Rows; row++)
+            {
+                for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
+                {
+                    Sum<TLanes, TVector>(band, plane, table, row, column, workspace);
+                    var reciprocals = workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * lanes);
+                    if (channel < 0)
+                    {
+                        Invert<TLanes, TVector>(workspace.Sums, reciprocals);
+                    }
+                    else
+                    {
+                        Add<TLanes, TVector>(block, channel, row, column, reciprocals, workspace);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>The weighted sums of eight windows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Sum<TLanes, TVector>(in QnABand<T> band, T* plane, T* table, int row, int column, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var lanes = _shape.Lanes;
+        var (stride, side) = (_shape.Stride, _shape.Side);
+        if (workspace.RowSums is null)
+        {
+            Correlation.OfTile<TLanes, TVector, T>(
+                plane + (row * stride * band.RowSize) + ((long)column * stride * lanes), band.RowSize, (long)stride * lanes,
+                table, _shape.Columns, side, side, workspace.Sums);
+        }
+        else
+        {
+            // All positions weigh alike, so that the table's first row is every row.
+            var rowSize = (long)_shape.PaddedWidth * lanes;
+            Correlation.OfTile<TLanes, TVector, T>(
+                workspace.RowSums + (row * stride * rowSize) + ((long)column * lanes), rowSize, lanes,
+                table, 0, side, 1, workspace.Sums);
+        }
+    }
+
+    /// <summary>The sums of a plane over the windows' columns, for all of its rows.</summary>
+    private void SumRows<TLanes, TVector>(in QnABand<T> band, T* plane, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var lanes = _shape.Lanes;
+        for (var row = 0; row < band.StagedRows; row++)
+        {
+            for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
+            {
+                Correlation.OfTile<TLanes, TVector, T>(
+                    plane + (row * band.RowSize) + ((long)column * _shape.Stride * lanes), 0, (long)_shape.Stride * lanes,
+                    workspace.Ones, 0, 1, _shape.Side, workspace.RowSums + ((((long)row * _shape.PaddedWidth) + column) * lanes));
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Invert<TLanes, TVector>(T* sums, T* reciprocals)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        for (var window = 0; window < QnAShape.Tile; window++)
+        {
+            var place = window * TLanes.Count;
+            TLanes.Store(TLanes.Divide(TLanes.Broadcast(T.One), TLanes.Load(sums + place)), reciprocals + place);
+        }
+    }
+
+    /// <summary>Divides eight sums and adds them over the queries.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Add<TLanes, TVector>(int block, int channel, int row, int column, T* reciprocals, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var windows = Math.Min(QnAShape.Tile, _shape.OutputWidth - column);
+        var target = OutputOf(workspace.Output, row, column, block) + (channel * _shape.Period);
+        for (var window = 0; window < windows; window++)
+        {
+            var place = window * _shape.Lanes;
+            var quotient = TLanes.Multiply(TLanes.Load(workspace.Sums + place), TLanes.Load(reciprocals + place));
+            TLanes.AddRepeated(quotient, target, _shape.Period);
+            target += _shape.Sets * _shape.ValueWidth;
+        }
+    }
+
+    private void Separately<TLanes, TVector>(in QnABand<T> band, int block, T* tokens, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        for (var row = 0; row < band.Rows; row++)
+        {
+            for (var column = 0; column < _shape.OutputWidth; column++)
+            {
+                var window = new QnAWindow<T>(_shape, tokens, band.First + row, column, block);
+                window.Attend<TLanes, TVector>(_tables, workspace.Sums, OutputOf(workspace.Output, row, column, block));
+            }
+        }
+    }
+
+    /// <summary>Where a band keeps the output of a window, from the first head of a vector of scores on.</summary>
+    private T* OutputOf(T* output, int row, int column, int block) =>
+        output + ((((((long)row * _shape.OutputWidth) + column) * _shape.Sets) + _shape.SetOf(block)) * _shape.ValueWidth)
+        + _shape.HeadOf(block);
+
+    private void Write(in QnABand<T> band, T* output)
+    {
+        for (var row = 0; row < band.Rows; row++)
+        {
+            var width = _shape.Sets == 1 ? _shape.OutputWidth : 1;
+            for (var column = 0; column < _shape.OutputWidth; column += width)
+            {
+                for (var set = 0; set < _shape.Sets; set++)
+                {
+                    var source = output
+                        + ((((((long)row * _shape.OutputWidth) + column) * _shape.Sets) + set) * _shape.ValueWidth);
+                    TStorage.Write(
+                        source, _output + _shape.Output(band.Image, band.First + row, column, set),
+                        (long)width * _shape.ValueWidth);
+                }
+            }
+        }
+    }
+
+    private struct Workspace
+    {
+        /// <summary>The band's outputs, <c>[rows, W', sets, values]</c>.</summary>
+        public T* Output;
+
+        /// <summary>Products of each channel, then exponentials.</summary>
+        public T* Planes;
+
+        /// <summary>A plane's sums over windows' columns, where tables are flat.</summary>
+        public T* RowSums;
+
+        /// <summary>One over the denominators, <c>[rows, padded W', lanes]</c>.</summary>
+        public T* Reciprocals;
+
+        /// <summary>The largest scores; a vector.</summary>
+        public T* Largest;
+
+        /// <summary>A vector of ones.</summary>
+        public T* Ones;
+
+        /// <summary>The sums of a tile of windows, or of one window's channels.</summary>
+        public T* Sums;
+    }
+}
