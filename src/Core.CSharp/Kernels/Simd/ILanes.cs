@@ -74,7 +74,7 @@ internal unsafe interface ILanes<TVector, T>
     /// <summary>All lanes added up, always in the same order.</summary>
     static abstract T Sum(TVector value);
 
-    /// <summary>Writes <see cref="Sum"/> of each of four vectors: four numbers.</summary>
+    /// <summary>Writes the sum of all lanes of each of four vectors: four numbers, always added in the same order.</summary>
     static abstract void SumFour(TVector first, TVector second, TVector third, TVector fourth, T* target);
 
     /// <summary>The largest lane; NaN lanes are not told apart.</summary>

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LocalAttention.Core.Kernels.Simd;
 
@@ -114,10 +115,24 @@ internal readonly unsafe struct Lanes256<T> : ILanes<Vector256<T>, T>
     public static T Sum(Vector256<T> value) => Lanes128<T>.Sum(value.GetLower() + value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void SumFour(Vector256<T> first, Vector256<T> second, Vector256<T> third, Vector256<T> fourth, T* target) =>
-        Lanes128<T>.SumFour(
-            first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
-            third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+    public static void SumFour(Vector256<T> first, Vector256<T> second, Vector256<T> third, Vector256<T> fourth, T* target)
+    {
+        if (Avx.IsSupported && typeof(T) == typeof(float))
+        {
+            // Adds while transposing inside each 128 bits, then all of these.
+            var (a, b, c, d) = (first.AsSingle(), second.AsSingle(), third.AsSingle(), fourth.AsSingle());
+            var former = (Avx.UnpackLow(a, b) + Avx.UnpackHigh(a, b)).AsDouble();
+            var latter = (Avx.UnpackLow(c, d) + Avx.UnpackHigh(c, d)).AsDouble();
+            var sums = Avx.UnpackLow(former, latter).AsSingle() + Avx.UnpackHigh(former, latter).AsSingle();
+            (sums.GetLower() + sums.GetUpper()).Store((float*)target);
+        }
+        else
+        {
+            Lanes128<T>.SumFour(
+                first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
+                third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Largest(Vector256<T> value) => Lanes128<T>.Largest(Vector128.MaxNative(value.GetLower(), value.GetUpper()));

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LocalAttention.Core.Kernels.Simd;
 
@@ -114,10 +115,25 @@ internal readonly unsafe struct Lanes512<T> : ILanes<Vector512<T>, T>
     public static T Sum(Vector512<T> value) => Lanes256<T>.Sum(value.GetLower() + value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void SumFour(Vector512<T> first, Vector512<T> second, Vector512<T> third, Vector512<T> fourth, T* target) =>
-        Lanes256<T>.SumFour(
-            first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
-            third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+    public static void SumFour(Vector512<T> first, Vector512<T> second, Vector512<T> third, Vector512<T> fourth, T* target)
+    {
+        if (Avx512F.IsSupported && typeof(T) == typeof(float))
+        {
+            // Adds while transposing inside each 128 bits, then all of these.
+            var (a, b, c, d) = (first.AsSingle(), second.AsSingle(), third.AsSingle(), fourth.AsSingle());
+            var former = (Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b)).AsDouble();
+            var latter = (Avx512F.UnpackLow(c, d) + Avx512F.UnpackHigh(c, d)).AsDouble();
+            var sums = Avx512F.UnpackLow(former, latter).AsSingle() + Avx512F.UnpackHigh(former, latter).AsSingle();
+            var half = sums.GetLower() + sums.GetUpper();
+            (half.GetLower() + half.GetUpper()).Store((float*)target);
+        }
+        else
+        {
+            Lanes256<T>.SumFour(
+                first.GetLower() + first.GetUpper(), second.GetLower() + second.GetUpper(),
+                third.GetLower() + third.GetUpper(), fourth.GetLower() + fourth.GetUpper(), target);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Largest(Vector512<T> value) => Lanes256<T>.Largest(Vector256.MaxNative(value.GetLower(), value.GetUpper()));

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using LocalAttention.Core.Kernels.Simd;
 
 namespace LocalAttention.Core.Kernels.Slide;
@@ -52,6 +53,7 @@ internal readonly unsafe struct SlideBackward<T>(
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<TLanes, TVector>(long begin, long end)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -80,6 +82,7 @@ internal readonly unsafe struct SlideBackward<T>(
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Band<TLanes, TVector>(in SlideBackwardRows<T> rows, in SlideGradients<T> sums, long index)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -131,6 +134,7 @@ internal readonly unsafe struct SlideBackward<T>(
     }
 
     /// <summary>All gradients that some tokens of a row have a share in.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Segment<TLanes, TVector>(
         in SlideBackwardRows<T> rows, in SlideGradients<T> sums, long image, int head, int row, int column)
         where TLanes : struct, ILanes<TVector, T>
@@ -143,9 +147,28 @@ internal readonly unsafe struct SlideBackward<T>(
         var attention = rows.Attention;
         var logits = rows.Logits;
         var kept = gradients.Attention + shape.AttentionAt(image, row, head) + column;
-        SlideScores.Of<TLanes, TVector, T>(
-            shape, weights.AreShifts, rows.Values.Window(row, offset), weights.BySample, weights.Bias, rows.Outputs + offset,
-            count, rows.Partial, logits);
+        var stretch = SlidePrefetch.StretchOf(shape, weights.AreShifts);
+        var nextOutputs = row + 1 < shape.Height ? gradients.Output + shape.OutputAt(image, row + 1, 0, head) : null;
+        var nextQueries = row + 1 < shape.Height ? projected + shape.ProjectedAt(image, row + 1, 0, head, 0) : null;
+        var nextExtended = shape.Resolve(row + shape.Radius + 1, shape.Height);
+        var nextKeys = nextExtended < 0 ? null : projected + shape.ProjectedAt(image, nextExtended, 0, head, 1);
+        var wanted = gradients.Projected;
+        var queriesGradient = wanted == null ? null : wanted + shape.ProjectedAt(image, row, 0, head, 0);
+        var keysGradient = wanted == null || row < shape.Radius
+            ? null : wanted + shape.ProjectedAt(image, row - shape.Radius, 0, head, 1);
+        for (var begun = 0; begun < count; begun += stretch)
+        {
+            var from = column + begun;
+            var to = Math.Min(from + stretch, column + tokens);
+            SlidePrefetch.Tokens(queriesGradient, shape.TokenStride, shape.Depth, from, to);
+            SlidePrefetch.Tokens(keysGradient, shape.TokenStride, 2 * shape.Depth, from, to);
+            SlidePrefetch.Tokens(nextOutputs, shape.Heads * shape.Depth, shape.Depth, from, to);
+            SlidePrefetch.Tokens(nextQueries, shape.TokenStride, shape.Depth, from, to);
+            SlidePrefetch.Tokens(nextKeys, shape.TokenStride, 2 * shape.Depth, from, to);
+            SlideScores.Of<TLanes, TVector, T>(
+                shape, weights.AreShifts, rows.Values.Window(row, from * lanes), weights.BySample, weights.Bias,
+                rows.Outputs + (from * lanes), Math.Min(stretch, count - begun), rows.Partial, logits + begun);
+        }
         for (var sample = 0; sample < shape.Area; sample++)
         {
             new ReadOnlySpan<T>(kept + ((long)sample * shape.Width), tokens)
@@ -189,6 +212,7 @@ internal readonly unsafe struct SlideBackward<T>(
     }
 
     /// <summary>Folds the columns outside the map onto what stands there, and writes the row or keeps it beside.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Finish<TLanes, TVector>(T* gradient, long index, long image, int head, int part, int row, T* buffer)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using LocalAttention.Core.Kernels.Simd;
 
 namespace LocalAttention.Core.Kernels.Slide;
@@ -23,6 +24,7 @@ internal readonly unsafe struct SlideForward<TStored, T, TStorage>(
     public static long Items(in SlideShape shape) => (long)shape.Batch * shape.Heads * shape.Height;
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<TLanes, TVector>(long begin, long end)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -59,13 +61,28 @@ internal readonly unsafe struct SlideForward<TStored, T, TStorage>(
             SlideStaging.Read<TStorage, TStored, TLanes, TVector, T>(
                 shape, projected + shape.ProjectedAt(image, row, 0, head, 0), shape.TokenStride, scale, queries,
                 shape.PaddedWidth, buffer);
+            var next = item + 1 < end && row + 1 < shape.Height;
+            var nextQueries = next ? projected + shape.ProjectedAt(image, row + 1, 0, head, 0) : null;
+            var nextExtended = next ? shape.Resolve(newest + 1, shape.Height) : -1;
+            var nextKeys = nextExtended < 0 ? null : projected + shape.ProjectedAt(image, nextExtended, 0, head, 1);
+            var written = output + shape.OutputAt(image, row, 0, head);
             for (var column = 0; column < shape.Width; column += SlideShape.Segment)
             {
                 var tokens = Math.Min(SlideShape.Segment, shape.Width - column);
                 var count = SlideShape.RoundUp(tokens, SlideShape.Group);
-                SlideScores.Of<TLanes, TVector, T>(
-                    shape, weights.AreShifts, keys.Window(row, column * lanes), weights.BySample,
-                    weights.KeyBias + ((long)head * biases), queries + (column * lanes), count, partial, logits);
+                var stretch = SlidePrefetch.StretchOf(shape, weights.AreShifts);
+                for (var begun = 0; begun < count; begun += stretch)
+                {
+                    var from = column + begun;
+                    var to = Math.Min(from + stretch, column + tokens);
+                    SlidePrefetch.Tokens(written, shape.Heads * shape.Depth, shape.Depth, from, to);
+                    SlidePrefetch.Tokens(nextQueries, shape.TokenStride, shape.Depth, from, to);
+                    SlidePrefetch.Tokens(nextKeys, shape.TokenStride, 2 * shape.Depth, from, to);
+                    SlideScores.Of<TLanes, TVector, T>(
+                        shape, weights.AreShifts, keys.Window(row, from * lanes), weights.BySample,
+                        weights.KeyBias + ((long)head * biases), queries + (from * lanes), Math.Min(stretch, count - begun),
+                        partial, logits + begun);
+                }
                 SlideSoftmax.Forward<TLanes, TVector, T>(shape.Area, count, logits);
                 // Padded samples must not bring into the mixture what scratch held.
                 new Span<T>(logits + (shape.Area * SlideShape.Segment), logitsSize - (shape.Area * SlideShape.Segment)).Clear();
@@ -78,8 +95,7 @@ internal readonly unsafe struct SlideForward<TStored, T, TStorage>(
                 }
             }
             SlideStaging.Write<TStorage, TStored, TLanes, TVector, T>(
-                shape, mixtures, shape.PaddedWidth, T.One, output + shape.OutputAt(image, row, 0, head),
-                shape.Heads * shape.Depth, buffer);
+                shape, mixtures, shape.PaddedWidth, T.One, written, shape.Heads * shape.Depth, buffer);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using LocalAttention.Core.Kernels.Simd;
 
 namespace LocalAttention.Core.Kernels.Slide;
@@ -15,6 +16,7 @@ internal readonly unsafe struct SlideSeams<T>(SlideShape shape, SlideBands bands
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<TLanes, TVector>(long begin, long end)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -46,6 +48,7 @@ internal readonly unsafe struct SlideSeams<T>(SlideShape shape, SlideBands bands
     }
 
     /// <summary>Adds up whatever the bands kept for a row, band by band from the top.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Collect<TLanes, TVector>(long map, int part, int row, T* sum)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

@@ -106,6 +106,7 @@ internal static unsafe class SlideStaging
     /// <param name="row">Which row, from <c>−r</c> to <c>H − 1 + r</c>.</param>
     /// <param name="target">The staged row, <c>[chunks, Columns, lanes]</c>.</param>
     /// <param name="buffer">Room for one token's padded channels.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ReadExtended<TStorage, TStored, TLanes, TVector, T>(
         in SlideShape shape, TStored* map, long image, int head, int part, int row, T* target, T* buffer)
         where TStorage : struct, IStorage<TStored, T>
