@@ -1,5 +1,6 @@
 using LocalAttention.Bench.Roofline;
 using LocalAttention.Bench.Works;
+using LocalAttention.Core.Kernels.QnA;
 using LocalAttention.Core.Kernels.Slide;
 using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
@@ -25,7 +26,9 @@ public sealed record KernelCase(
     [
         .. new[] { false, true }.SelectMany(training => new[]
         {
-            Slide(3, training), Slide(5, training), Slide(7, training), Window(7, 3, training), Window(14, 12, training),
+            Slide(3, training), Slide(5, training), Slide(7, training),
+            QnA(3, training), QnA(7, training), QnA(15, training),
+            Window(7, 3, training), Window(14, 12, training),
         }),
     ];
 
@@ -46,6 +49,22 @@ public sealed record KernelCase(
             training,
             [[Images, Side, Side, Heads, 3, Width], [Width, area, area], [Width, area], [Heads, area]],
             x => FusedSlide.Attend(x[0], x[1], x[2], x[3], 1 / Math.Sqrt(Width), window, EdgePadding.Zeros));
+    }
+
+    /// <summary>With as many columns of scores as a vector has lanes, or a multiple, so that none of them only pads.</summary>
+    private static KernelCase QnA(int window, bool training)
+    {
+        const int Channels = 64, Heads = 8;
+        var area = (long)window * window;
+        var qna = new QnAAttention(window, Heads);
+        var layout = QnALayout.For(sets: 1, qna.Queries, Heads, Channels / Heads, ScalarType.Float32);
+        var windows = new QnAWindows(window, Stride: 1, Padding: window / 2, Upsampling: 1);
+        return new KernelCase(
+            Named("qna", window, training),
+            LayerPasses.QnAKernel(qna, (double)Images * Side * Side, (double)Images * Side * Side, Channels),
+            training,
+            [[Images, Side, Side, layout.TokenWidth], [area, layout.Columns], [area, layout.Columns]],
+            x => FusedQnA.Attend(x[0], x[1], x[2], layout, windows));
     }
 
     /// <summary>A whole map of a stage of Swin-T, whose sides are multiples of the window: 56 with 3 heads, 14 with 12.</summary>
