@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Dense;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -8,6 +10,10 @@ namespace LocalAttention.Core.Layers;
 /// <remarks>Parameters: <c>fc1.{weight,bias}</c>, <c>fc2.{weight,bias}</c>.</remarks>
 public sealed class Mlp : nn.Module<Tensor, Tensor>
 {
+    // Hidden elements that no cache holds, and that one does.
+    private const long LargestHidden = 4_000_000;
+    private const long HiddenOfPart = 2_000_000;
+
     private readonly Activation _activation;
 
     private readonly Linear fc1;
@@ -30,8 +36,51 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     /// <summary>From <c>[…, C]</c> to <c>[…, C]</c>.</summary>
     public override Tensor forward(Tensor input)
     {
+        if (_activation is Activation.Relu || !FusedGelu.Takes(input) || Backends.For(input) != Backend.FusedCpu)
+        {
+            using var hidden = Projection.Apply(fc1, input);
+            using var activated = Activations.Apply(hidden, _activation);
+            return Projection.Apply(fc2, activated);
+        }
+        var learns = is_grad_enabled() && (input.requires_grad || parameters().Any(parameter => parameter.requires_grad));
+        return learns ? Learn(input) : Infer(input);
+    }
+
+    private Tensor Learn(Tensor input)
+    {
         using var hidden = Projection.Apply(fc1, input);
-        using var activated = Activations.Apply(hidden, _activation);
+        using var activated = FusedGelu.Apply(hidden, _activation == Activation.GeluTanh);
         return Projection.Apply(fc2, activated);
+    }
+
+    /// <summary>A part of the tokens at a time, so that what stands between the layers stays in the cache.</summary>
+    private Tensor Infer(Tensor input)
+    {
+        var (channels, width) = (fc1.weight.size(1), fc1.weight.size(0));
+        var tokens = channels == 0 ? 0 : input.NumberOfElements / channels;
+        var parts = tokens * width < LargestHidden ? 1 : (tokens * width + HiddenOfPart - 1) / HiddenOfPart;
+        if (parts <= 1)
+        {
+            return Whole(input);
+        }
+        using var rows = input.reshape(tokens, channels);
+        var output = empty(input.shape, dtype: input.dtype);
+        using var outputRows = output.view(tokens, channels);
+        for (long part = 0; part < parts; part++)
+        {
+            var (begin, end) = (tokens * part / parts, tokens * (part + 1) / parts);
+            using var some = rows.narrow(0, begin, end - begin);
+            using var mixed = Whole(some);
+            using var place = outputRows.narrow(0, begin, end - begin);
+            place.copy_(mixed);
+        }
+        return output;
+    }
+
+    private Tensor Whole(Tensor input)
+    {
+        using var hidden = Projection.Apply(fc1, input);
+        FusedGelu.ApplyInPlace(hidden, _activation == Activation.GeluTanh);
+        return Projection.Apply(fc2, hidden);
     }
 }

@@ -43,6 +43,6 @@ public sealed class PatchEmbedding : nn.Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var padded = TokenPadding.ToMultiple(images, (2, 3), _patchSize, _sizePolicy, "stem", "image");
         var tokens = proj.call(padded).permute(0, 2, 3, 1);
-        return (norm is null ? tokens.contiguous() : norm.call(tokens)).MoveToOuterDisposeScope();
+        return (norm is null ? tokens.contiguous() : Normalisation.Apply(norm, tokens)).MoveToOuterDisposeScope();
     }
 }

@@ -53,6 +53,6 @@ public sealed class PatchMergingLayer : nn.Module<Tensor, Tensor>
         var squares = padded.view(batch, height, 2, width, 2, _channels)
             .permute(0, 1, 3, 4, 2, 5)
             .reshape(batch, height, width, 4L * _channels);
-        return Projection.Apply(reduction, norm.call(squares)).MoveToOuterDisposeScope();
+        return Projection.Apply(reduction, Normalisation.Apply(norm, squares)).MoveToOuterDisposeScope();
     }
 }

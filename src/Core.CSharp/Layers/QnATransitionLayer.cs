@@ -88,10 +88,10 @@ public sealed class QnATransitionLayer : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor map)
     {
         using var scope = NewDisposeScope();
-        var attended = LayerScale.Apply(attn.call(norm1.call(map)), gamma_1);
+        var attended = LayerScale.Apply(attn.call(Normalisation.Apply(norm1, map)), gamma_1);
         var around = Projection.Apply(skip.weight.flatten(1), bias: null, _resample(map));
-        var joined = attended + around;
-        var mixed = joined + _stochasticDepth.call(LayerScale.Apply(mlp.call(norm2.call(joined)), gamma_2));
+        var (joined, normalised) = Normalisation.Add(norm2, attended, around);
+        var mixed = joined + _stochasticDepth.call(LayerScale.Apply(mlp.call(normalised), gamma_2));
         return mixed.MoveToOuterDisposeScope();
     }
 

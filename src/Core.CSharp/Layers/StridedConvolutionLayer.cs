@@ -44,6 +44,6 @@ public sealed class StridedConvolutionLayer : nn.Module<Tensor, Tensor>
     {
         MapInput.Require(map, _channels, reduction.weight, _place);
         using var scope = NewDisposeScope();
-        return norm.call(reduction.call(map.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)).MoveToOuterDisposeScope();
+        return Normalisation.Apply(norm, reduction.call(map.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)).MoveToOuterDisposeScope();
     }
 }

@@ -66,8 +66,9 @@ public sealed class TransformerBlock : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor map)
     {
         using var scope = NewDisposeScope();
-        var attended = map + _stochasticDepth.call(LayerScale.Apply(attn.call(norm1.call(map)), gamma_1));
-        var mixed = attended + _stochasticDepth.call(LayerScale.Apply(mlp.call(norm2.call(attended)), gamma_2));
+        var branch = _stochasticDepth.call(LayerScale.Apply(attn.call(Normalisation.Apply(norm1, map)), gamma_1));
+        var (attended, normalised) = Normalisation.Add(norm2, map, branch);
+        var mixed = attended + _stochasticDepth.call(LayerScale.Apply(mlp.call(normalised), gamma_2));
         return mixed.MoveToOuterDisposeScope();
     }
 }
