@@ -15,6 +15,9 @@ namespace LocalAttention.Core.Kernels.Slide;
 /// </summary>
 internal static unsafe class FusedSlide
 {
+    // Multiply-adds that take longer than it takes another thread to begin.
+    private const long WorthAThread = 200_000;
+
     /// <summary>Attends.</summary>
     /// <param name="projected">Queries, keys and values, <c>[B, H, W, h, 3, d]</c>.</param>
     /// <param name="weight"><c>W [d, k², k²]</c>: channel, sample, position of the window.</param>
@@ -94,13 +97,12 @@ internal static unsafe class FusedSlide
     }
 
     /// <summary>
-    /// Rows that are worth a thread's while: some hundred thousand multiply-adds, and enough that reading the rows above
-    /// and below them is a small part.
+    /// Rows that are worth a thread's while, and enough that reading the rows above and below them is a small part.
     /// </summary>
     private static long Grain(in SlideShape shape, bool areShifts)
     {
         var work = 2L * shape.Width * shape.Depth * shape.Area * (areShifts ? 1 : shape.Area);
-        return Math.Max(shape.Window, 100_000 / Math.Max(1, work));
+        return Math.Max(shape.Window, WorthAThread / Math.Max(1, work));
     }
 
     /// <summary>The gradients of the projected map, the weight, the bias and the position bias: those that are wanted.</summary>
@@ -141,7 +143,8 @@ internal static unsafe class FusedSlide
             PositionBias = PointerOrNull<T>(positionBiasSums),
         };
         var kernel = new SlideBackward<T>(shape, bands, TensorPointer.Of<T>(source), weights, T.CreateChecked(scale), gradients);
-        Kernel.Run<SlideBackward<T>, T>(kernel, bands.Parts);
+        var work = 5L * projected.NumberOfElements / 3 * shape.Area * (weights.AreShifts ? 1 : shape.Area) / bands.Parts;
+        Kernel.Run<SlideBackward<T>, T>(kernel, bands.Parts, Math.Max(1, WorthAThread / Math.Max(1, work)));
         if (wanted[0])
         {
             var folding = new SlideSeams<T>(shape, bands, gradients.Seams, gradients.Projected);
