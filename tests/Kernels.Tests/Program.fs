@@ -11,7 +11,13 @@ let main arguments =
     match List.ofArray arguments with
     | first :: work when first = Guard.argument -> Guard.run work
     | _ ->
-        [ Agreement.tests; Inputs.tests; Guard.tests; SlideKernel.tests; WindowKernel.tests; Dense.tests ]
+        [ Agreement.tests
+          Inputs.tests
+          Guard.tests
+          HalfPrecision.tests
+          SlideKernel.tests
+          WindowKernel.tests
+          Dense.tests ]
         |> testList "kernels"
         |> testSequenced
         |> runTestsWithCLIArgs [] arguments

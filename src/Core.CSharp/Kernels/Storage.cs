@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace LocalAttention.Core.Kernels;
 
@@ -33,7 +34,14 @@ internal readonly unsafe struct BFloat16Storage : IStorage<ushort, float>
     public static void Read(ushort* source, float* target, long count)
     {
         var bits = (uint*)target;
-        for (long index = 0; index < count; index++)
+        var index = 0L;
+        for (; Vector256.IsHardwareAccelerated && index <= count - Vector256<ushort>.Count; index += Vector256<ushort>.Count)
+        {
+            var (lower, upper) = Vector256.Widen(Vector256.Load(source + index));
+            Vector256.ShiftLeft(lower, 16).Store(bits + index);
+            Vector256.ShiftLeft(upper, 16).Store(bits + index + Vector256<uint>.Count);
+        }
+        for (; index < count; index++)
         {
             bits[index] = (uint)source[index] << 16;
         }
@@ -42,7 +50,13 @@ internal readonly unsafe struct BFloat16Storage : IStorage<ushort, float>
     public static void Write(float* source, ushort* target, long count)
     {
         var bits = (uint*)source;
-        for (long index = 0; index < count; index++)
+        var index = 0L;
+        for (; Vector256.IsHardwareAccelerated && index <= count - Vector256<ushort>.Count; index += Vector256<ushort>.Count)
+        {
+            var (lower, upper) = (Vector256.Load(bits + index), Vector256.Load(bits + index + Vector256<uint>.Count));
+            Vector256.Narrow(Rounded(lower), Rounded(upper)).Store(target + index);
+        }
+        for (; index < count; index++)
         {
             var value = bits[index];
             var isNaN = (value & 0x7FFFFFFF) > 0x7F800000;
@@ -50,5 +64,15 @@ internal readonly unsafe struct BFloat16Storage : IStorage<ushort, float>
             var rounded = value + 0x7FFF + ((value >> 16) & 1);
             target[index] = (ushort)(isNaN ? (value >> 16) | 0x40 : rounded >> 16);
         }
+    }
+
+    /// <summary>The upper half of each, rounded as the loop above rounds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Rounded(Vector256<uint> value)
+    {
+        var half = Vector256.ShiftRightLogical(value, 16);
+        var rounded = Vector256.ShiftRightLogical(value + Vector256.Create(0x7FFFu) + (half & Vector256<uint>.One), 16);
+        var isNaN = Vector256.GreaterThan((value & Vector256.Create(0x7FFFFFFFu)).AsInt32(), Vector256.Create(0x7F800000));
+        return Vector256.ConditionalSelect(isNaN.AsUInt32(), half | Vector256.Create(0x40u), rounded);
     }
 }
