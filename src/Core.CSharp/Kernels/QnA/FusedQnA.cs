@@ -60,9 +60,11 @@ internal static unsafe class FusedQnA
         }
         using var source = projected.contiguous();
         using var tables = new QnATables<T>(shape, position, scale);
+        var spectra = QnASpectra<T>.Serves(shape, tables) ? QnASpectra<T>.Of(shape, tables) : (QnASpectra<T>?)null;
         var kernel = new QnAForward<TStored, T, TStorage>(
-            shape, tables, TensorPointer.Of<TStored>(source), TensorPointer.Of<TStored>(output));
+            shape, tables, spectra, TensorPointer.Of<TStored>(source), TensorPointer.Of<TStored>(output));
         Kernel.Run<QnAForward<TStored, T, TStorage>, T>(kernel, kernel.Items);
+        spectra?.Dispose();
         return output;
     }
 

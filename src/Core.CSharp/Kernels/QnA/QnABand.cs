@@ -103,6 +103,7 @@ internal readonly unsafe struct QnABand<T>
         var columns = StagedColumnsOf(_shape);
         var inside = Math.Clamp(columns - _shape.Padding, 0, width);
         var subtrahend = TLanes.Load(largest);
+        var (scoreOffset, valueOffset) = (block * lanes, _shape.Columns + _shape.HeadOf(block));
         for (var row = 0; row < StagedRows; row++)
         {
             var line = planes + (row * rowSize);
@@ -119,8 +120,8 @@ internal readonly unsafe struct QnABand<T>
             for (var column = 0; column < inside; column++)
             {
                 var exponential = Exponential.Of<TLanes, TVector, T>(
-                    TLanes.Subtract(TLanes.Load(token + (block * lanes)), subtrahend));
-                var values = token + _shape.Columns + _shape.HeadOf(block);
+                    TLanes.Subtract(TLanes.Load(token + scoreOffset), subtrahend));
+                var values = token + valueOffset;
                 var product = target;
                 for (var channel = 0; channel < depth; channel++)
                 {

@@ -22,17 +22,25 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
 
     private readonly QnAShape _shape;
     private readonly QnATables<T> _tables;
+    private readonly QnASpectra<T>? _spectra;
     private readonly TStored* _projected;
     private readonly TStored* _output;
     private readonly int _bandRows;
     private readonly int _bands;
 
-    public QnAForward(in QnAShape shape, in QnATables<T> tables, TStored* projected, TStored* output)
+    /// <summary>The pass.</summary>
+    /// <param name="shape">The sizes.</param>
+    /// <param name="tables">Biases and scales.</param>
+    /// <param name="spectra">The tables' spectra, where windows are large enough for them.</param>
+    /// <param name="projected">Projected tokens.</param>
+    /// <param name="output">Receives the output.</param>
+    public QnAForward(
+        in QnAShape shape, in QnATables<T> tables, QnASpectra<T>? spectra, TStored* projected, TStored* output)
     {
-        (_shape, _tables) = (shape, tables);
+        (_shape, _tables, _spectra) = (shape, tables, spectra);
         _projected = projected;
         _output = output;
-        _bandRows = QnABands.RowsOf<T>(shape);
+        _bandRows = spectra is null ? QnABands.RowsOf<T>(shape) : QnASpectra<T>.WindowsAlong(shape, shape.Height);
         _bands = (shape.OutputHeight + _bandRows - 1) / _bandRows;
     }
 
@@ -64,15 +72,17 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         var planes = (_shape.Depth + 1) * band.PlaneSize;
         var flat = _tables.IsFlat && _shape.Side >= SmallestSeparable ? (long)band.StagedRows * _shape.PaddedWidth * lanes : 0;
         var reciprocals = (long)band.Rows * _shape.PaddedWidth * lanes;
+        var spectral = _spectra is null ? 0 : QnASpectra<T>.WorkSize(_shape);
         var scratch = Scratch.Begin(
             Scratch.Size<T>(converted) + Scratch.Size<T>(outputSize) + Scratch.Size<T>(planes) + Scratch.Size<T>(flat)
-            + Scratch.Size<T>(reciprocals) + Scratch.Size<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes));
+            + Scratch.Size<T>(reciprocals) + Scratch.Size<T>(spectral) + Scratch.Size<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes));
         var workspace = new Workspace
         {
             Output = scratch.Take<T>(outputSize),
             Planes = scratch.Take<T>(planes),
             RowSums = flat > 0 ? scratch.Take<T>(flat) : null,
             Reciprocals = scratch.Take<T>(reciprocals),
+            Spectral = scratch.Take<T>(spectral),
         };
         var vectors = scratch.Take<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes);
         workspace.Largest = vectors;
@@ -112,6 +122,10 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         var exponentials = workspace.Planes + (_shape.Depth * band.PlaneSize);
         for (var channel = -1; channel < _shape.Depth; channel++)
         {
+            if (channel == 0 && SumSpectra<TLanes, TVector>(band, block, exponentials, workspace))
+            {
+                return;
+            }
             var plane = channel < 0 ? exponentials : workspace.Planes + (channel * band.PlaneSize);
             var table = (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * lanes);
             if (workspace.RowSums is not null)
@@ -130,7 +144,8 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
                     }
                     else
                     {
-                        Add<TLanes, TVector>(block, channel, row, column, reciprocals, workspace);
+                        Add<TLanes, TVector>(
+                            block, channel, row, column, _shape.OutputWidth - column, workspace.Sums, workspace);
                     }
                 }
             }
@@ -190,21 +205,75 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         }
     }
 
-    /// <summary>Divides eight sums and adds them over the queries.</summary>
+    /// <summary>Divides the sums of at most eight windows of a row, and adds them over the queries.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Add<TLanes, TVector>(int block, int channel, int row, int column, T* reciprocals, in Workspace workspace)
+    private void Add<TLanes, TVector>(
+        int block, int channel, int row, int column, int windows, T* sums, in Workspace workspace)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var windows = Math.Min(QnAShape.Tile, _shape.OutputWidth - column);
-        var target = OutputOf(workspace.Output, row, column, block) + (channel * _shape.Period);
-        for (var window = 0; window < windows; window++)
+        var (lanes, period) = (_shape.Lanes, _shape.Period);
+        var step = _shape.Sets * _shape.ValueWidth;
+        var reciprocals = workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * lanes);
+        var target = OutputOf(workspace.Output, row, column, block) + (channel * period);
+        for (var window = 0; window < Math.Min(QnAShape.Tile, windows); window++)
         {
-            var place = window * _shape.Lanes;
-            var quotient = TLanes.Multiply(TLanes.Load(workspace.Sums + place), TLanes.Load(reciprocals + place));
-            TLanes.AddRepeated(quotient, target, _shape.Period);
-            target += _shape.Sets * _shape.ValueWidth;
+            TLanes.AddRepeated(TLanes.Multiply(TLanes.Load(sums), TLanes.Load(reciprocals)), target, period);
+            sums += lanes;
+            reciprocals += lanes;
+            target += step;
         }
+    }
+
+    /// <summary>All channels by the tables' spectra, where there are such and they suit the band's numbers.</summary>
+    private bool SumSpectra<TLanes, TVector>(in QnABand<T> band, int block, T* exponentials, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        if (_spectra is not { } spectra
+            || !spectra.Suits<TLanes, TVector>(
+                _tables, block, exponentials, band.PlaneSize, workspace.Reciprocals, band.Rows))
+        {
+            return false;
+        }
+        var inside = (long)(band.EndInside - band.FirstInside) * _shape.Width;
+        for (var channel = 0; channel < _shape.Depth; channel++)
+        {
+            if (!QnASpectra<T>.IsEven<TLanes, TVector>(workspace.Planes + (channel * band.PlaneSize), band.PlaneSize, inside))
+            {
+                return false;
+            }
+        }
+        var lanes = _shape.Lanes;
+        var width = QnASpectra<T>.WindowsAlong(_shape, _shape.Width);
+        for (var channel = 0; channel < _shape.Depth; channel += 2)
+        {
+            var plane = workspace.Planes + (channel * band.PlaneSize);
+            var isPair = channel + 1 < _shape.Depth;
+            for (var left = 0; left < _shape.OutputWidth; left += width)
+            {
+                var first = plane + ((long)left * lanes);
+                spectra.Sum<TLanes, TVector>(
+                    block, first, isPair ? first + band.PlaneSize : null, band.RowSize, band.StagedRows,
+                    QnABand<T>.StagedColumnsOf(_shape) - left, band.Rows, workspace.Spectral);
+                var windows = Math.Min(width, _shape.OutputWidth - left);
+                for (var row = 0; row < band.Rows; row++)
+                {
+                    var sums = workspace.Spectral + (row * QnASpectra<T>.RowSize(_shape));
+                    for (var column = 0; column < windows; column += QnAShape.Tile)
+                    {
+                        var tile = sums + ((long)column * lanes);
+                        Add<TLanes, TVector>(block, channel, row, left + column, windows - column, tile, workspace);
+                        if (isPair)
+                        {
+                            tile += QnASpectra<T>.SecondChannel(_shape);
+                            Add<TLanes, TVector>(block, channel + 1, row, left + column, windows - column, tile, workspace);
+                        }
+                    }
+                }
+            }
+        }
+        return true;
     }
 
     private void Separately<TLanes, TVector>(in QnABand<T> band, int block, T* tokens, in Workspace workspace)
@@ -258,6 +327,9 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
 
         /// <summary>One over the denominators, <c>[rows, padded W', lanes]</c>.</summary>
         public T* Reciprocals;
+
+        /// <summary>What transforms need.</summary>
+        public T* Spectral;
 
         /// <summary>The largest scores; a vector.</summary>
         public T* Largest;
