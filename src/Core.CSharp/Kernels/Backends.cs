@@ -10,21 +10,28 @@ public static class Backends
     /// <summary>The variable that sets <see cref="Preferred"/> at the start: a name of <see cref="Backend"/>.</summary>
     public const string Variable = "LOCALATTENTION_BACKEND";
 
+    // What a caller asks for a while concerns its own flow of control, not what other threads do meanwhile.
+    private static readonly AsyncLocal<Backend?> Scoped = new();
+
     private static Backend? _preferred;
 
-    /// <summary>What layers use: <see cref="Backend.Auto"/> unless set here or by <c>LOCALATTENTION_BACKEND</c>.</summary>
+    /// <summary>
+    /// What layers use: <see cref="Backend.Auto"/> unless set here, for the whole process, or by
+    /// <c>LOCALATTENTION_BACKEND</c>; inside <see cref="Use"/>, what that says.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The variable's value is no backend.</exception>
     public static Backend Preferred
     {
-        get => _preferred ??= FromEnvironment(Environment.GetEnvironmentVariable(Variable));
+        get => Scoped.Value ?? (_preferred ??= FromEnvironment(Environment.GetEnvironmentVariable(Variable)));
         set => _preferred = value;
     }
 
-    /// <summary>Sets <see cref="Preferred"/> until the result is disposed of.</summary>
+    /// <summary>Overrides <see cref="Preferred"/> for the caller until the result is disposed of.</summary>
+    /// <param name="backend">What its layers use meanwhile.</param>
     public static IDisposable Use(Backend backend)
     {
-        var before = Preferred;
-        Preferred = backend;
+        var before = Scoped.Value;
+        Scoped.Value = backend;
         return new Restore(before);
     }
 
@@ -84,8 +91,8 @@ public static class Backends
 
     private static bool Computes(ScalarType dtype) => dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
 
-    private sealed class Restore(Backend before) : IDisposable
+    private sealed class Restore(Backend? before) : IDisposable
     {
-        public void Dispose() => Preferred = before;
+        public void Dispose() => Scoped.Value = before;
     }
 }

@@ -124,14 +124,14 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
         RequirePadding(height, width);
         using var scope = NewDisposeScope();
-        var projected = qkv.call(map).view(batch, height, width, _attention.Heads, 3, HeadWidth);
+        var projected = Projection.Apply(qkv, map).view(batch, height, width, _attention.Heads, 3, HeadWidth);
         var (weight, bias) = CurrentConvolution();
         var positionBias = relative_position_bias_table.view(_attention.Heads, Samples);
         var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
         var attended = Backends.For(map) == Backend.FusedCpu
             ? FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding)
             : Attend(projected, weight, bias, positionBias, scale);
-        return proj.call(attended.flatten(3)).MoveToOuterDisposeScope();
+        return Projection.Apply(proj, attended.flatten(3)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
