@@ -5,7 +5,7 @@ namespace LocalAttention.Core.Kernels.Window;
 
 /// <summary>
 /// The biases of a block of scores, row by row as the scores stand, with −∞ from the last key to the whole vector. Those of
-/// a whole window of one head are kept until another head comes.
+/// whole windows are kept: of every head where that is little memory, else of one until another head comes.
 /// </summary>
 internal unsafe struct BiasBlock<T>
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -17,15 +17,27 @@ internal unsafe struct BiasBlock<T>
     private int _keys;
     private T* _block;
     private T* _whole;
-    private int _headOfWhole;
+    private int _slots;
+    private int* _headOfSlot;
 
-    /// <summary>The scratch memory that <see cref="Take"/> takes.</summary>
+    // Half of a core's second cache.
+    private const long KeptElements = 131_072;
+
+    /// <summary>For how many heads a whole window's biases are kept.</summary>
     /// <param name="longest">Tokens of the largest window.</param>
     /// <param name="keys">Keys of the largest block.</param>
-    /// <param name="rows">Queries of the largest block.</param>
+    /// <param name="heads">Heads.</param>
     /// <param name="lanes">Lanes of a vector.</param>
-    public static nuint Bytes(int longest, int keys, int rows, int lanes) =>
-        Scratch.Size<T>(Block(keys, rows, lanes)) + (longest == keys ? Scratch.Size<T>(Block(keys, keys, lanes)) : 0);
+    public static int Slots(int longest, int keys, int heads, int lanes) =>
+        longest > keys ? 0 : heads * Block(keys, keys, lanes) <= KeptElements ? heads : 1;
+
+    /// <summary>The scratch memory that <see cref="Take"/> takes.</summary>
+    /// <param name="keys">Keys of the largest block.</param>
+    /// <param name="rows">Queries of the largest block.</param>
+    /// <param name="slots">What <see cref="Slots"/> says.</param>
+    /// <param name="lanes">Lanes of a vector.</param>
+    public static nuint Bytes(int keys, int rows, int slots, int lanes) =>
+        Scratch.Size<T>(Block(keys, rows, lanes)) + Scratch.Size<T>(slots * Block(keys, keys, lanes)) + Scratch.Size<int>(slots);
 
     /// <summary>Room for the blocks of a map.</summary>
     /// <param name="scratch">Whence.</param>
@@ -35,9 +47,12 @@ internal unsafe struct BiasBlock<T>
     /// <param name="width">Columns of the largest window.</param>
     /// <param name="keys">Keys of the largest block.</param>
     /// <param name="rows">Queries of the largest block.</param>
+    /// <param name="slots">What <see cref="Slots"/> says.</param>
     /// <param name="lanes">Lanes of a vector.</param>
-    public static BiasBlock<T> Take(Scratch scratch, T* runs, int window, int height, int width, int keys, int rows, int lanes) =>
-        new()
+    public static BiasBlock<T> Take(
+        Scratch scratch, T* runs, int window, int height, int width, int keys, int rows, int slots, int lanes)
+    {
+        var block = new BiasBlock<T>
         {
             _runs = runs,
             _window = window,
@@ -45,12 +60,16 @@ internal unsafe struct BiasBlock<T>
             _width = width,
             _keys = keys,
             _block = scratch.Take<T>(Block(keys, rows, lanes)),
-            _whole = height * width == keys ? scratch.Take<T>(Block(keys, keys, lanes)) : null,
-            _headOfWhole = -1,
+            _whole = scratch.Take<T>(slots * Block(keys, keys, lanes)),
+            _slots = slots,
+            _headOfSlot = scratch.Take<int>(slots),
         };
+        new Span<int>(block._headOfSlot, slots).Fill(-1);
+        return block;
+    }
 
     /// <summary>The biases of the queries from <paramref name="first"/> on with the keys from <paramref name="begin"/> on.</summary>
-    public T* Of<TLanes, TVector>(in WindowTokens tokens, int head, int first, int rows, int begin, int end, out long rowLength)
+    public readonly T* Of<TLanes, TVector>(in WindowTokens tokens, int head, int first, int rows, int begin, int end, out long rowLength)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
@@ -63,17 +82,19 @@ internal unsafe struct BiasBlock<T>
             rowLength = 0;
             return _block;
         }
-        if (_whole == null || tokens.Height != _height || tokens.Width != _width)
+        if (_slots == 0 || tokens.Height != _height || tokens.Width != _width)
         {
             Lay<TLanes, TVector>(_block, tokens, head, first, rows, begin, end, rowLength);
             return _block;
         }
-        if (_headOfWhole != head)
+        var slot = head % _slots;
+        var whole = _whole + slot * Block(_keys, _keys, TLanes.Count);
+        if (_headOfSlot[slot] != head)
         {
-            Lay<TLanes, TVector>(_whole, tokens, head, 0, _keys, 0, _keys, rowLength);
-            _headOfWhole = head;
+            Lay<TLanes, TVector>(whole, tokens, head, 0, _keys, 0, _keys, rowLength);
+            _headOfSlot[slot] = head;
         }
-        return _whole + first * rowLength;
+        return whole + first * rowLength;
     }
 
     // What the last row's last run writes too far.

@@ -47,7 +47,7 @@ internal readonly unsafe struct WindowBackward<T>(
                 // Slopes of whole windows are added place by place, and by offset only once.
                 var isWhole = tokens.Count == map.Longest && map.Longest <= KeyBlock;
                 whole = isWhole ? tokens : whole;
-                Window<TLanes, TVector>(ref work, tokens, (int)head, headSlopes, isWhole);
+                Window<TLanes, TVector>(work, tokens, (int)head, headSlopes, isWhole);
             }
             if (headSlopes != null && whole.Count > 0)
             {
@@ -61,7 +61,7 @@ internal readonly unsafe struct WindowBackward<T>(
         }
     }
 
-    private void Window<TLanes, TVector>(ref Work work, in WindowTokens tokens, int head, T* headSlopes, bool inPanel)
+    private void Window<TLanes, TVector>(in Work work, in WindowTokens tokens, int head, T* headSlopes, bool inPanel)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
@@ -244,10 +244,12 @@ internal readonly unsafe struct WindowBackward<T>(
             long queryRows = (long)rows * width, keyRows = (long)keys * width, turned = (long)rowLength * map.HeadWidth;
             long scores = (long)rows * rowLength, allRows = (long)map.Longest * width;
             var panel = map.Longest <= KeyBlock ? map.Longest * rowLength : 0;
+            // An item has one head.
+            var slots = Math.Min(1, BiasBlock<T>.Slots(map.Longest, keys, map.Heads, lanes));
             var scratch = Scratch.Begin(
                 (3 * Scratch.Size<T>(queryRows)) + (3 * Scratch.Size<T>(keyRows)) + (2 * Scratch.Size<T>(turned))
                 + (2 * Scratch.Size<T>(scores)) + Scratch.Size<T>(allRows) + Scratch.Size<T>(panel)
-                + BiasBlock<T>.Bytes(map.Longest, keys, rows, lanes) + Scratch.Size<T>(rows));
+                + BiasBlock<T>.Bytes(keys, rows, slots, lanes) + Scratch.Size<T>(rows));
             return new Work
             {
                 Width = width,
@@ -264,7 +266,7 @@ internal readonly unsafe struct WindowBackward<T>(
                 ScoreSlopes = scratch.Take<T>(scores),
                 QuerySlopes = scratch.Take<T>(allRows),
                 Panel = scratch.Take<T>(panel),
-                Biases = BiasBlock<T>.Take(scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, rows, lanes),
+                Biases = BiasBlock<T>.Take(scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, rows, slots, lanes),
                 Means = scratch.Take<T>(rows),
             };
         }

@@ -37,12 +37,13 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
         var keys = Math.Min(KeyBlock, map.Longest);
         var (rowLength, width) = (WindowStaging.Padded(keys, TLanes.Count), WindowStaging.Padded(map.HeadWidth, TLanes.Count));
         var queries = Math.Min(map.Longest, ItemsOfWindow(map) == 1 ? QueryBlock : QueriesOfItem);
+        var slots = BiasBlock<T>.Slots(map.Longest, keys, map.Heads, TLanes.Count);
         var scratch = Scratch.Begin(
             Scratch.Size<T>((long)queries * width) * 2
             + Scratch.Size<T>((long)keys * width) * 2
             + Scratch.Size<T>((long)rowLength * map.HeadWidth)
             + Scratch.Size<T>((long)Math.Min(queries, QueryBlock) * rowLength)
-            + BiasBlock<T>.Bytes(map.Longest, keys, Math.Min(queries, QueryBlock), TLanes.Count)
+            + BiasBlock<T>.Bytes(keys, Math.Min(queries, QueryBlock), slots, TLanes.Count)
             + Scratch.Size<T>(queries) * 2);
         var work = new Work
         {
@@ -55,17 +56,27 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
             TurnedKeys = scratch.Take<T>((long)rowLength * map.HeadWidth),
             Scores = scratch.Take<T>((long)Math.Min(queries, QueryBlock) * rowLength),
             Biases = BiasBlock<T>.Take(
-                scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, Math.Min(queries, QueryBlock), TLanes.Count),
+                scratch, runs, biasWindow, map.Rows.Longest, map.Columns.Longest, keys, Math.Min(queries, QueryBlock), slots, TLanes.Count),
             Largest = scratch.Take<T>(queries),
             Sums = scratch.Take<T>(queries),
         };
         var parts = ItemsOfWindow(map);
         for (var item = begin; item < end; item++)
         {
-            // Heads come last: a thread's piece has one head, whose biases are laid out once.
             var (rest, part) = Math.DivRem(item, parts);
-            (rest, var window) = Math.DivRem(rest, map.Windows);
-            var (head, image) = Math.DivRem(rest, map.Batch);
+            long head, image, window;
+            if (slots == map.Heads || runs == null)
+            {
+                // The heads of a token stand side by side in memory.
+                (rest, head) = Math.DivRem(rest, map.Heads);
+                (image, window) = Math.DivRem(rest, map.Windows);
+            }
+            else
+            {
+                // A thread's piece has one head, whose biases are laid out once.
+                (rest, window) = Math.DivRem(rest, map.Windows);
+                (head, image) = Math.DivRem(rest, map.Batch);
+            }
             var tokens = map.WindowOf(image, window);
             var step = parts == 1 ? QueryBlock : QueriesOfItem;
             var first = (int)part * QueriesOfItem;
@@ -73,7 +84,7 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
             for (var query = first; query < last; query += step)
             {
                 Attend<TLanes, TVector>(
-                    ref work, tokens, (int)head, query, Math.Min(last, query + step), staged: query > first && parts == 1);
+                    work, tokens, (int)head, query, Math.Min(last, query + step), staged: query > first && parts == 1);
             }
         }
     }
@@ -82,7 +93,7 @@ internal readonly unsafe struct WindowForward<TStored, T, TStorage>(
         map.Longest <= KeyBlock ? 1 : (map.Longest + QueriesOfItem - 1) / QueriesOfItem;
 
     /// <summary>The results of some queries of a window's head.</summary>
-    private void Attend<TLanes, TVector>(ref Work work, in WindowTokens tokens, int head, int first, int last, bool staged)
+    private void Attend<TLanes, TVector>(in Work work, in WindowTokens tokens, int head, int first, int last, bool staged)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
