@@ -17,6 +17,7 @@ let main arguments =
           HalfPrecision.tests
           SlideKernel.tests
           WindowKernel.tests
+          QnAKernel.tests
           Dense.tests ]
         |> testList "kernels"
         |> testSequenced

@@ -22,7 +22,7 @@ internal static unsafe class Correlation
     /// <param name="height">Rows of the window.</param>
     /// <param name="width">Columns of the window.</param>
     /// <param name="sums">Eight vectors.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void OfTile<TLanes, TVector, T>(
         T* plane, long rowStride, long step, T* table, long tableStride, int height, int width, T* sums)
         where TLanes : struct, ILanes<TVector, T>

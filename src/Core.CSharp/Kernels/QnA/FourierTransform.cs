@@ -45,7 +45,7 @@ internal static unsafe class FourierTransform
     }
 
     /// <summary>A transform of eight vectors, each result then turned by a factor.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void OfEight<TLanes, TVector, T>(T* real, T* imaginary, long stride, T* turns)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

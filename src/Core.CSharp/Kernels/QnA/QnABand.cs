@@ -62,7 +62,7 @@ internal readonly unsafe struct QnABand<T>
     /// <param name="block">The vector of scores.</param>
     /// <param name="tableSpread">How far the position biases spread.</param>
     /// <param name="largest">The largest scores; a vector.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public bool Measure<TLanes, TVector>(T* tokens, int block, T tableSpread, T* largest)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -92,7 +92,7 @@ internal readonly unsafe struct QnABand<T>
     private static T LargestSpread => T.CreateTruncating(typeof(T) == typeof(float) ? 40.0 : 300.0);
 
     /// <summary>Stages the products of each channel, and behind them the exponentials: <c>Depth + 1</c> planes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Stage<TLanes, TVector>(T* tokens, int block, T* largest, T* planes)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

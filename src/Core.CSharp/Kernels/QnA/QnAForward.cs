@@ -113,7 +113,7 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
     }
 
     /// <summary>All windows of a band from planes of shared exponentials.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Share<TLanes, TVector>(in QnABand<T> band, int block, in Workspace workspace)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -239,17 +239,20 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         var inside = (long)(band.EndInside - band.FirstInside) * _shape.Width;
         for (var channel = 0; channel < _shape.Depth; channel++)
         {
-            if (!QnASpectra<T>.IsEven<TLanes, TVector>(workspace.Planes + (channel * band.PlaneSize), band.PlaneSize, inside))
+            var plane = workspace.Planes + (channel * band.PlaneSize);
+            if (!QnASpectra<T>.IsEven<TLanes, TVector>(
+                plane, band.PlaneSize, inside, workspace.Sums + (channel * _shape.Lanes)))
             {
                 return false;
             }
         }
         var lanes = _shape.Lanes;
         var width = QnASpectra<T>.WindowsAlong(_shape, _shape.Width);
-        for (var channel = 0; channel < _shape.Depth; channel += 2)
+        for (var channel = 0; channel < _shape.Depth;)
         {
             var plane = workspace.Planes + (channel * band.PlaneSize);
-            var isPair = channel + 1 < _shape.Depth;
+            var squares = workspace.Sums + (channel * lanes);
+            var isPair = channel + 1 < _shape.Depth && QnASpectra<T>.AreAlike<TLanes, TVector>(squares, squares + lanes);
             for (var left = 0; left < _shape.OutputWidth; left += width)
             {
                 var first = plane + ((long)left * lanes);
@@ -272,6 +275,7 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
                     }
                 }
             }
+            channel += isPair ? 2 : 1;
         }
         return true;
     }

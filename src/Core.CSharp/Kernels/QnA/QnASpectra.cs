@@ -26,6 +26,9 @@ internal readonly unsafe struct QnASpectra<T> : IDisposable
     /// </summary>
     private const double LargestRatio = 64;
 
+    /// <summary>How many times a channel's magnitude that of the channel which shares its transform may be.</summary>
+    private const double LargestPair = 8;
+
     private const int Side = FourierTransform.Length;
 
     /// <summary>
@@ -101,22 +104,44 @@ internal readonly unsafe struct QnASpectra<T> : IDisposable
     }
 
     /// <summary>Whether no element of a plane stands out, nor is infinite or NaN.</summary>
-    public static bool IsEven<TLanes, TVector>(T* plane, long count, long inside)
+    /// <param name="plane">The plane.</param>
+    /// <param name="count">How many elements it has.</param>
+    /// <param name="inside">How many vectors of them lie inside the map.</param>
+    /// <param name="squares">Receives the sums of the elements' squares; a vector.</param>
+    public static bool IsEven<TLanes, TVector>(T* plane, long count, long inside, T* squares)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var squares = SumOfSquares<TLanes, TVector>(plane, count, TLanes.Count);
+        var sum = SumOfSquares<TLanes, TVector>(plane, count, TLanes.Count);
+        TLanes.Store(sum, squares);
         var peak = TLanes.Zero;
         for (var index = 0L; index < count; index += TLanes.Count)
         {
             peak = TLanes.Max(peak, TLanes.Abs(TLanes.Load(plane + index)));
         }
-        var most = TLanes.Multiply(squares, TLanes.Broadcast(T.CreateTruncating(LargestRatio * LargestRatio / inside)));
-        // Positive where a lane's peak is too high.
-        var excess = TLanes.WhereLess(most, TLanes.Multiply(peak, peak), TLanes.Broadcast(T.One), TLanes.Zero);
-        var total = TLanes.Sum(squares);
-        return T.IsFinite(total) && TLanes.Largest(excess) <= T.Zero;
+        var most = TLanes.Multiply(sum, TLanes.Broadcast(T.CreateTruncating(LargestRatio * LargestRatio / inside)));
+        return T.IsFinite(TLanes.Sum(sum)) && NoneExceeds<TLanes, TVector>(TLanes.Multiply(peak, peak), most);
     }
+
+    /// <summary>
+    /// Whether two channels may share a transform: the larger one's rounding falls on both, so that neither may be much
+    /// smaller.
+    /// </summary>
+    /// <param name="first">The sums of the first channel's squares; a vector.</param>
+    /// <param name="second">The second's.</param>
+    public static bool AreAlike<TLanes, TVector>(T* first, T* second)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var (left, right) = (TLanes.Load(first), TLanes.Load(second));
+        var most = TLanes.Multiply(TLanes.Broadcast(T.CreateTruncating(LargestPair * LargestPair)), TLanes.Min(left, right));
+        return NoneExceeds<TLanes, TVector>(TLanes.Max(left, right), most);
+    }
+
+    private static bool NoneExceeds<TLanes, TVector>(TVector values, TVector most)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct =>
+        TLanes.Largest(TLanes.WhereLess(most, values, TLanes.Broadcast(T.One), TLanes.Zero)) <= T.Zero;
 
     /// <summary>
     /// The sums of a tile of windows for two channels: <paramref name="work"/> then holds, row by row and
@@ -130,7 +155,7 @@ internal readonly unsafe struct QnASpectra<T> : IDisposable
     /// <param name="stagedColumns">Columns of the planes, from the tile's first on.</param>
     /// <param name="windowRows">Rows of windows.</param>
     /// <param name="work">Working memory.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Sum<TLanes, TVector>(
         int block, T* first, T* second, long rowSize, int stagedRows, int stagedColumns, int windowRows, T* work)
         where TLanes : struct, ILanes<TVector, T>
@@ -183,7 +208,7 @@ internal readonly unsafe struct QnASpectra<T> : IDisposable
         all[(columns * _shape.Lanes)..].Clear();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Multiply<TLanes, TVector>(T* real, T* imaginary, T* otherReal, T* otherImaginary, long count)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -197,7 +222,7 @@ internal readonly unsafe struct QnASpectra<T> : IDisposable
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static TVector SumOfSquares<TLanes, TVector>(T* elements, long count, long step)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

@@ -102,7 +102,7 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
     /// Stages <c>g_c/D</c> of each channel, and behind them <c>−δ/D</c>. The staged row <c>r</c> is what a position <c>r</c>
     /// rows below the band's first sees as the last row of its window.
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Stage<TLanes, TVector>(int image, int first, int rows, int block, T* planes, int columns)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -144,7 +144,7 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
     }
 
     /// <summary>The gradients of eight positions of a row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Gather<TLanes, TVector>(
         int image, int row, int column, int block, T* planes, long rowSize, long planeSize, T* sums)
         where TLanes : struct, ILanes<TVector, T>
@@ -191,7 +191,7 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
     }
 
     /// <summary>The same, each window with its own largest score.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Separately<TLanes, TVector>(int image, int first, int rows, int block)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct

@@ -44,7 +44,7 @@ internal readonly unsafe struct QnAWindow<T>
     /// <param name="tables">Biases and scales.</param>
     /// <param name="sums">Room for a vector for each channel.</param>
     /// <param name="target">The window's output from the vector's first head on.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Attend<TLanes, TVector>(in QnATables<T> tables, T* sums, T* target)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -63,7 +63,7 @@ internal readonly unsafe struct QnAWindow<T>
     /// The largest biased score, one over the sum of exponentials relative to it, and each channel's sum of exponential,
     /// scale and value.
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Normalise<TLanes, TVector>(in QnATables<T> tables, T* largest, T* reciprocal, T* sums)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -115,7 +115,7 @@ internal readonly unsafe struct QnAWindow<T>
     /// <param name="delta">Receives <c>δ</c>.</param>
     /// <param name="biases">The gradient of <c>P</c>, or none.</param>
     /// <param name="scales">The gradient of <c>A</c>, a row for each position, or none.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Differentiate<TLanes, TVector>(
         in QnATables<T> tables, T* largest, T* reciprocal, T* sums, T* slopes, T* delta, T* biases, T* scales)
         where TLanes : struct, ILanes<TVector, T>

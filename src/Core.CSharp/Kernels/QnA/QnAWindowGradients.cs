@@ -113,7 +113,7 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
     }
 
     /// <summary>Statistics of all windows; and, staged, <c>g_c/D</c> of each channel and <c>−δ/D</c>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Share<TLanes, TVector>(in QnABand<T> band, int block, T* products, T* slopes, T* sums)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
@@ -216,7 +216,7 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
     }
 
     /// <summary><c>Σ_p slope[p] · plane[p + o]</c> for nine offsets, summed over planes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void SumGroup<TLanes, TVector>(
         in QnABand<T> band, T* products, T* slopes, long* offsets, int planes, T* sums)
         where TLanes : struct, ILanes<TVector, T>
