@@ -61,6 +61,9 @@ internal readonly record struct QnAShape(
         return (((line * OutputWidth) + column) * Upsampling + right) * ValueWidth;
     }
 
+    /// <summary>Elements from a window's output to that of the window beside it, of the same set.</summary>
+    public int OutputStep => Upsampling * ValueWidth;
+
     /// <summary>Where what is kept of a window begins: a number for each column of scores.</summary>
     public long Window(int image, int row, int column) => (((((long)image * OutputHeight) + row) * OutputWidth) + column) * Columns;
 }

@@ -120,17 +120,15 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
             {
                 continue;
             }
-            for (var column = 0; column < _shape.OutputWidth; column++)
+            // Not negative: no window's padding reaches a whole side.
+            var place = -left;
+            var window = _shape.Window(image, row, 0) + (block * lanes);
+            var outputs = _slopes + _shape.Output(image, row, 0, _shape.SetOf(block)) + _shape.HeadOf(block);
+            for (var column = 0; column < _shape.OutputWidth && place < columns; column++)
             {
-                var place = (column * stride) - left;
-                if (place < 0 || place >= columns)
-                {
-                    continue;
-                }
                 var target = planes + (staged * rowSize) + ((long)place * lanes);
-                var window = _shape.Window(image, row, column) + (block * lanes);
                 var reciprocal = TLanes.Load(_statistics.Reciprocals + window);
-                var slopes = _slopes + _shape.Output(image, row, column, _shape.SetOf(block)) + _shape.HeadOf(block);
+                var slopes = outputs;
                 for (var channel = 0; channel < depth; channel++)
                 {
                     TLanes.Store(TLanes.Multiply(reciprocal, TLanes.LoadRepeated(slopes, period)), target);
@@ -139,6 +137,9 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
                 }
                 var delta = TLanes.Multiply(reciprocal, TLanes.Load(_statistics.Deltas + window));
                 TLanes.Store(TLanes.Subtract(TLanes.Zero, delta), target);
+                place += stride;
+                window += _shape.Columns;
+                outputs += _shape.OutputStep;
             }
         }
     }

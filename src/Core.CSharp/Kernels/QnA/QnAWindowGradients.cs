@@ -121,6 +121,7 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
         var (lanes, depth, period, side) = (_shape.Lanes, _shape.Depth, _shape.Period, _shape.Side);
         var step = (long)_shape.Stride * lanes;
         var planeSize = (long)band.Rows * _shape.PaddedWidth * lanes;
+        var (windowStep, outputStep) = (_shape.Columns, _shape.OutputStep);
         for (var row = 0; row < band.Rows; row++)
         {
             for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
@@ -132,37 +133,39 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
                     source + (depth * band.PlaneSize), band.RowSize, step, _tables.Exponentials + (block * lanes),
                     _shape.Columns, side, side, sums);
                 var deltas = target + (depth * planeSize);
+                var place = _shape.Window(band.Image, band.First + row, column) + (block * lanes);
+                var reciprocals = _statistics.Reciprocals + place;
                 for (var window = 0; window < windows; window++)
                 {
-                    var place = _shape.Window(band.Image, band.First + row, column + window) + (block * lanes);
                     TLanes.Store(
                         TLanes.Divide(TLanes.Broadcast(T.One), TLanes.Load(sums + (window * lanes))),
-                        _statistics.Reciprocals + place);
+                        reciprocals + (window * windowStep));
                     TLanes.Store(TLanes.Zero, deltas + (window * lanes));
                 }
+                var outputs = SlopesOf(band, row, column, block);
                 for (var channel = 0; channel < depth; channel++)
                 {
                     Correlation.OfTile<TLanes, TVector, T>(
                         source + (channel * band.PlaneSize), band.RowSize, step, _tables.Products + (block * lanes),
                         _shape.Columns, side, side, sums);
+                    var output = outputs + (channel * period);
+                    var slopesOfChannel = target + (channel * planeSize);
                     for (var window = 0; window < windows; window++)
                     {
                         var offset = window * lanes;
-                        var place = _shape.Window(band.Image, band.First + row, column + window) + (block * lanes);
                         var slope = TLanes.Multiply(
-                            TLanes.Load(_statistics.Reciprocals + place),
-                            TLanes.LoadRepeated(SlopesOf(band, row, column + window, block) + (channel * period), period));
-                        TLanes.Store(slope, target + (channel * planeSize) + offset);
+                            TLanes.Load(reciprocals + (window * windowStep)), TLanes.LoadRepeated(output, period));
+                        TLanes.Store(slope, slopesOfChannel + offset);
                         TLanes.Store(
                             TLanes.MultiplyAdd(slope, TLanes.Load(sums + offset), TLanes.Load(deltas + offset)), deltas + offset);
+                        output += outputStep;
                     }
                 }
                 for (var window = 0; window < windows; window++)
                 {
-                    var place = _shape.Window(band.Image, band.First + row, column + window) + (block * lanes);
                     var delta = TLanes.Load(deltas + (window * lanes));
-                    TLanes.Store(delta, _statistics.Deltas + place);
-                    var reciprocal = TLanes.Load(_statistics.Reciprocals + place);
+                    TLanes.Store(delta, _statistics.Deltas + place + (window * windowStep));
+                    var reciprocal = TLanes.Load(reciprocals + (window * windowStep));
                     TLanes.Store(
                         TLanes.Subtract(TLanes.Zero, TLanes.Multiply(delta, reciprocal)), deltas + (window * lanes));
                 }
