@@ -118,37 +118,63 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var lanes = _shape.Lanes;
-        var exponentials = workspace.Planes + (_shape.Depth * band.PlaneSize);
+        if (workspace.RowSums is null && _spectra is null)
+        {
+            // All channels of a tile in turn, so that its outputs stay near.
+            for (var row = 0; row < band.Rows; row++)
+            {
+                for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
+                {
+                    for (var channel = -1; channel < _shape.Depth; channel++)
+                    {
+                        SumTile<TLanes, TVector>(band, block, channel, row, column, workspace);
+                    }
+                }
+            }
+            return;
+        }
         for (var channel = -1; channel < _shape.Depth; channel++)
         {
+            var exponentials = PlaneOf(band, -1, workspace);
             if (channel == 0 && SumSpectra<TLanes, TVector>(band, block, exponentials, workspace))
             {
                 return;
             }
-            var plane = channel < 0 ? exponentials : workspace.Planes + (channel * band.PlaneSize);
-            var table = (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * lanes);
             if (workspace.RowSums is not null)
             {
-                SumRows<TLanes, TVector>(band, plane, workspace);
+                SumRows<TLanes, TVector>(band, PlaneOf(band, channel, workspace), workspace);
             }
             for (var row = 0; row < band.Rows; row++)
             {
                 for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
                 {
-                    Sum<TLanes, TVector>(band, plane, table, row, column, workspace);
-                    var reciprocals = workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * lanes);
-                    if (channel < 0)
-                    {
-                        Invert<TLanes, TVector>(workspace.Sums, reciprocals);
-                    }
-                    else
-                    {
-                        Add<TLanes, TVector>(
-                            block, channel, row, column, _shape.OutputWidth - column, workspace.Sums, workspace);
-                    }
+                    SumTile<TLanes, TVector>(band, block, channel, row, column, workspace);
                 }
             }
+        }
+    }
+
+    /// <summary>The plane of a channel; of −1: the exponentials.</summary>
+    private T* PlaneOf(in QnABand<T> band, int channel, in Workspace workspace) =>
+        workspace.Planes + ((channel < 0 ? _shape.Depth : channel) * band.PlaneSize);
+
+    /// <summary>A channel of eight windows; −1: their denominators.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void SumTile<TLanes, TVector>(
+        in QnABand<T> band, int block, int channel, int row, int column, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var table = (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * _shape.Lanes);
+        Sum<TLanes, TVector>(band, PlaneOf(band, channel, workspace), table, row, column, workspace);
+        if (channel < 0)
+        {
+            Invert<TLanes, TVector>(
+                workspace.Sums, workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * _shape.Lanes));
+        }
+        else
+        {
+            Add<TLanes, TVector>(block, channel, row, column, _shape.OutputWidth - column, workspace.Sums, workspace);
         }
     }
 
