@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using static TorchSharp.torch;
 
@@ -15,8 +16,9 @@ internal interface IRangeBody
 /// </summary>
 /// <remarks>
 /// Threads take the next piece of the range when they are done with one, so that a thread that wakes late, or shares its
-/// core, only takes fewer; the caller waits for no thread that has nothing in hand. The helpers are the runtime's pool,
-/// which sleeps when idle: the tensor library's own pool is left its cores.
+/// core, only takes fewer; the caller waits for no thread that has nothing in hand. The helpers are threads of their own,
+/// asleep when idle, so that the tensor library's pool is left its cores. They wake within some 30 µs; a thread of the
+/// runtime's pool often found itself on the caller's core, and came two milliseconds late.
 /// </remarks>
 internal static class WorkSharing
 {
@@ -40,22 +42,69 @@ internal static class WorkSharing
         }
         var piece = Math.Max(grain, count / (threads * PiecesPerThread));
         var loop = new Loop<TBody>(body, count, piece);
-        for (var helper = 1; helper < threads; helper++)
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(loop, preferLocal: false);
-        }
+        Helpers.Ask(loop, (int)threads - 1);
         loop.Work();
         loop.WaitAndRethrow();
     }
 
-    private sealed class Loop<TBody>(TBody body, long count, long piece) : IThreadPoolWorkItem
+    /// <summary>What a helper can be asked for.</summary>
+    private interface IShared
+    {
+        /// <summary>Takes pieces until none is left; never throws.</summary>
+        void Work();
+    }
+
+    /// <summary>The threads that help, as many as were ever needed at a time.</summary>
+    private static class Helpers
+    {
+        private static readonly ConcurrentQueue<IShared> Asked = new();
+        private static readonly SemaphoreSlim Arrived = new(0);
+        private static readonly Lock Growing = new();
+        private static int _count;
+
+        public static void Ask(IShared loop, int helpers)
+        {
+            if (Volatile.Read(ref _count) < helpers)
+            {
+                Grow(helpers);
+            }
+            for (var helper = 0; helper < helpers; helper++)
+            {
+                Asked.Enqueue(loop);
+            }
+            Arrived.Release(helpers);
+        }
+
+        private static void Grow(int helpers)
+        {
+            lock (Growing)
+            {
+                for (; _count < helpers; _count++)
+                {
+                    new Thread(Help) { IsBackground = true, Name = $"{nameof(WorkSharing)} {_count + 1}" }.Start();
+                }
+            }
+        }
+
+        private static void Help()
+        {
+            for (; ; )
+            {
+                Arrived.Wait();
+                if (Asked.TryDequeue(out var loop))
+                {
+                    loop.Work();
+                }
+            }
+        }
+    }
+
+    private sealed class Loop<TBody>(TBody body, long count, long piece) : IShared
         where TBody : struct, IRangeBody
     {
         private long _next;
         private long _done;
         private ExceptionDispatchInfo? _failure;
-
-        void IThreadPoolWorkItem.Execute() => Work();
 
         public void Work()
         {
