@@ -122,10 +122,11 @@ let within tolerance floor (actual: NdArray<float>) (expected: NdArray<float>) w
             $"{what} differs by {worst} where the largest magnitude is {scale}: more than {tolerance} of it"
 
 /// Compares arrays of the same names. An array that is all but zero beside the largest of them is compared on a scale
-/// of a ten-thousandth of that one: what is left of a sum that vanishes is the rounding of its terms.
+/// of a ten-thousandth of that one, or of one where opposite scales cancel all of them: what is left of a sum that
+/// vanishes is the rounding of its terms, and they are of order one.
 let allWithin tolerance (actual: Map<string, NdArray<float>>) (expected: Map<string, NdArray<float>>) what =
     Expect.sequenceEqual (Map.keys actual) (Map.keys expected) $"names of {what}"
     let largest = expected |> Map.values |> Seq.map NdArray.largest |> Seq.max
 
     for KeyValue(name, array) in expected do
-        within tolerance (1e-4 * largest) actual[name] array $"{what} {name}"
+        within tolerance (1e-4 * max 1.0 largest) actual[name] array $"{what} {name}"
