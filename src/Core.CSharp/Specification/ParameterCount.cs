@@ -19,8 +19,11 @@ public readonly record struct ParameterCount(long All, long Trainable)
     internal static ParameterCount Of(Part part) => part switch
     {
         StemPart(var stem, _, var input, _) => Trained(OfStem(stem, input.Channels)),
-        BlockPart(var block, _, var map) => OfBlock(block, map.Channels),
+        BlockPart(var block, _, _, var map) => OfBlock(block, map.Channels),
         TransitionPart(var transition, _, var input, var output) => Trained(OfTransition(transition, input.Channels, output.Channels)),
+        EmbeddingPart(var positions, var classTokens, _, var map) =>
+            Trained((positions ? (map.Tokens + classTokens) * map.Channels : 0) + ((long)classTokens * map.Channels)),
+        NormPart(_, var map) => Trained(Norm(map.Channels)),
         HeadPart(var head, _, var map) => Trained(OfHead(head, map)),
         _ => throw new InvalidOperationException($"unknown part {part.GetType()}"),
     };
@@ -35,10 +38,12 @@ public readonly record struct ParameterCount(long All, long Trainable)
                 + (patch.Bias ? patch.Channels : 0)
                 + (patch.Norm ? Norm(patch.Channels) : 0);
         }
-        var count = 0L;
-        foreach (var (kernel, _, output) in ((ConvolutionStem)stem).Convolutions)
+        var (count, convolutional) = (0L, (ConvolutionStem)stem);
+        for (var index = 0; index < convolutional.Convolutions.Count; index++)
         {
-            count += (channels * kernel * kernel * output) + Norm(output);
+            var (kernel, _, output) = convolutional.Convolutions[index];
+            count += (channels * kernel * kernel * output) + (convolutional.Bias ? output : 0)
+                + (convolutional.ActivatedBetween || index == convolutional.Convolutions.Count - 1 ? Norm(output) : 0);
             channels = output;
         }
         return count;
@@ -48,6 +53,7 @@ public readonly record struct ParameterCount(long All, long Trainable)
         OfAttention(block.Attention, channels)
         + Trained((2 * Norm(channels))
             + Mlp(channels, block.HiddenChannels((int)channels))
+            + (block.MlpConvolution == MlpConvolution.None ? 0 : DepthwiseConvolution(block.HiddenChannels((int)channels)))
             + (block.LayerScale is null ? 0 : 2 * channels));
 
     private static ParameterCount OfAttention(Attention attention, long channels) => attention switch
@@ -57,7 +63,18 @@ public readonly record struct ParameterCount(long All, long Trainable)
         WindowAttention window => Trained(
             Projections(channels, window.QkvBias, window.ProjectionBias)
             + (window.PositionBias ? Area((2 * window.Window) - 1) * window.Heads : 0)),
-        GlobalAttention global => Trained(Projections(channels, global.QkvBias, global.ProjectionBias)),
+        GlobalAttention global => Trained(
+            Projections(channels, global.QkvBias, global.ProjectionBias)
+            + (global.LocallyEnhanced ? DepthwiseConvolution(channels) : 0)),
+        SpatialReductionAttention reduced => Trained(
+            Projections(channels, reduced.QkvBias, true)
+            + (reduced.Reduction > 1 ? (Area(reduced.Reduction) * channels * channels) + channels + Norm(channels) : 0)),
+        PooledAttention pooled => Trained(
+            Projections(channels, pooled.QkvBias, true) + (channels * channels) + channels + Norm(channels)),
+        CrossShapedAttention cross => Trained(Projections(channels, cross.QkvBias, true) + DepthwiseConvolution(channels)),
+        NeighbourhoodAttention neighbourhood => Trained(
+            Projections(channels, neighbourhood.QkvBias, true)
+            + (neighbourhood.PositionBias ? Area((2 * neighbourhood.Window) - 1) * neighbourhood.Heads : 0)),
         _ => throw new InvalidOperationException($"unknown attention {attention.GetType()}"),
     };
 
@@ -98,7 +115,7 @@ public readonly record struct ParameterCount(long All, long Trainable)
     private static long OfTransition(Transition transition, long input, long output) => transition switch
     {
         PatchMerging => Norm(4 * input) + (4 * input * output),
-        StridedConvolution convolution => (Area(convolution.Kernel) * input * output) + Norm(output),
+        StridedConvolution convolution => (Area(convolution.Kernel) * input * output) + (convolution.Bias ? output : 0) + Norm(output),
         QnADownsampling down => QnABlock(down.Attention, input, output, 1, down.MlpRatio, down.LayerScale),
         QnAUpsampling up => QnABlock(up.Attention, input, output, Area(up.Factor), up.MlpRatio, up.LayerScale),
         _ => throw new InvalidOperationException($"unknown transition {transition.GetType()}"),
@@ -126,6 +143,9 @@ public readonly record struct ParameterCount(long All, long Trainable)
     private static long Mlp(long channels, long hidden) => (2 * channels * hidden) + hidden + channels;
 
     private static long Norm(long channels) => 2 * channels;
+
+    /// <summary>3×3 weights and a bias for each channel.</summary>
+    private static long DepthwiseConvolution(long channels) => 10 * channels;
 
     private static long Area(long side) => side * side;
 }

@@ -3,7 +3,7 @@ namespace LocalAttention.Core.Specification;
 /// <summary>What is known of one part of a model without a tensor.</summary>
 /// <param name="Place">Where it stands, as a reader counts: <c>stem</c>, <c>stage 2, block 3</c>, <c>stage 2, transition</c>, <c>head</c>.</param>
 /// <param name="Kind">What it is: the kind of stem, attention, transition or head.</param>
-/// <param name="Window">Side of its attention window, patch or kernel; none where there is no such thing.</param>
+/// <param name="Window">Side of its attention window, stripe, reduction, patch or kernel; none where there is no such thing.</param>
 /// <param name="Heads">Attention heads; none where there are none.</param>
 /// <param name="Input">The map that enters; for the stem, the image.</param>
 /// <param name="Output">The map that leaves; for the head, the map that it pools.</param>
@@ -37,6 +37,11 @@ public static class ShapeInference
             TransitionPart { Transition: QnAUpsampling { Attention: var qna } } => ("qna upsampling", qna.Window, qna.Heads),
             TransitionPart { Transition: StridedConvolution convolution } => (convolution.Kind, convolution.Kernel, null),
             TransitionPart { Transition: var transition } => (transition.Kind, null, null),
+            EmbeddingPart { Positions: false } => ("class token", null, null),
+            EmbeddingPart { ClassTokens: > 0 } => ("class token, positions", null, null),
+            EmbeddingPart => ("positions", null, null),
+            NormPart => ("norm", null, null),
+            HeadPart { Head: ClassTokenHead } => ("class token", null, null),
             HeadPart { Head: QnAPoolHead pool } => ("qna pool", part.Input.Size.Shorter, pool.Heads),
             _ => ("average pool", null, null),
         };
@@ -54,6 +59,10 @@ public static class ShapeInference
         QnAAttention qna => qna.Window,
         SlideAttention slide => slide.Window,
         WindowAttention window => window.Window,
+        NeighbourhoodAttention neighbourhood => neighbourhood.Window,
+        CrossShapedAttention cross => cross.Stripe,
+        SpatialReductionAttention reduced => reduced.Reduction,
+        PooledAttention pooled => pooled.Pool,
         GlobalAttention => null,
         _ => throw new InvalidOperationException($"unknown attention {attention.GetType()}"),
     };

@@ -17,6 +17,13 @@ public readonly record struct ImageSize(int Height, int Width)
     /// <summary>Both sides divided by <paramref name="divisor"/>, rounded up: what a stride leaves of a map.</summary>
     public ImageSize DividedBy(int divisor) => new(CeilingOf(Height, divisor), CeilingOf(Width, divisor));
 
+    /// <summary>
+    /// What a convolution leaves: <c>⌊(n + 2·padding − kernel) / stride⌋ + 1</c> of each side, less than 1 where the kernel does
+    /// not fit.
+    /// </summary>
+    public ImageSize Convolved(int kernel, int stride, int padding) =>
+        new(FloorOf(Height + (2 * padding) - kernel, stride) + 1, FloorOf(Width + (2 * padding) - kernel, stride) + 1);
+
     /// <summary>Both sides times <paramref name="factor"/>.</summary>
     public ImageSize Times(int factor) => new(Height * factor, Width * factor);
 
@@ -25,6 +32,8 @@ public readonly record struct ImageSize(int Height, int Width)
 
     /// <summary><c>224×224</c>.</summary>
     public override string ToString() => $"{Height}×{Width}";
+
+    private static int FloorOf(int length, int divisor) => length < 0 ? -1 : length / divisor;
 
     private static int CeilingOf(int length, int divisor) => (length + divisor - 1) / divisor;
 }

@@ -46,22 +46,46 @@ public sealed record PatchStem(int PatchSize, int Channels) : Stem
     };
 }
 
-/// <summary>One convolution of a stem: padded by half its kernel, so that only the stride shrinks the map.</summary>
+/// <summary>One convolution of a stem.</summary>
 /// <param name="Kernel">Side of the kernel in pixels, odd.</param>
 /// <param name="Stride">Step of the kernel.</param>
 /// <param name="Channels">Output channels.</param>
-public sealed record Convolution(int Kernel, int Stride, int Channels);
+public sealed record Convolution(int Kernel, int Stride, int Channels)
+{
+    /// <summary>Zeros on each side of the map; none: half the kernel, so that only the stride shrinks the map.</summary>
+    public int? Padding { get; init; }
+
+    /// <summary>Size after the convolution of a map of <paramref name="size"/>; less than 1 where the kernel does not fit.</summary>
+    public ImageSize OutputSize(ImageSize size) => size.Convolved(Kernel, Stride, Padding ?? (Kernel / 2));
+}
 
 /// <summary>
-/// Convolutions in a row, each without a bias and followed by a norm over the channels and, but for the last, the
-/// activation.
+/// Convolutions in a row, followed by a norm over the channels each, or the last one only.
 /// </summary>
 /// <param name="Convolutions">The convolutions, first to last.</param>
 public sealed record ConvolutionStem(ValueList<Convolution> Convolutions) : Stem
 {
+    /// <summary>Whether the convolutions have biases.</summary>
+    public bool Bias { get; init; }
+
+    /// <summary>
+    /// Whether a norm and the activation follow each convolution but the last, after which stands a norm alone. Without,
+    /// convolution follows convolution, as in NAT.
+    /// </summary>
+    public bool ActivatedBetween { get; init; } = true;
+
     /// <inheritdoc/>
     public override int OutputChannels => Convolutions.Count == 0 ? 0 : Convolutions[^1].Channels;
 
     /// <inheritdoc/>
     public override int Stride => Convolutions.Aggregate(1, (stride, convolution) => stride * convolution.Stride);
+
+    /// <summary>A copy in which the given properties are replaced.</summary>
+    public ConvolutionStem With(ValueList<Convolution>? convolutions = null, bool? bias = null, bool? activatedBetween = null) =>
+        this with
+        {
+            Convolutions = convolutions ?? Convolutions,
+            Bias = bias ?? Bias,
+            ActivatedBetween = activatedBetween ?? ActivatedBetween,
+        };
 }

@@ -46,14 +46,23 @@ public sealed record PatchMerging : Transition
     public override ImageSize OutputSize(ImageSize size) => size.DividedBy(2);
 }
 
-/// <summary>A strided convolution without a bias, then a norm. Doubles the channels unless told otherwise.</summary>
+/// <summary>
+/// A strided convolution, then a norm. Doubles the channels unless told otherwise. An odd kernel is padded by half its side;
+/// an even one is the stride: patches that do not overlap, as in PVT.
+/// </summary>
 public sealed record StridedConvolution : Transition
 {
-    /// <summary>Side of the kernel, odd.</summary>
+    /// <summary>Side of the kernel: odd, or equal to the stride.</summary>
     public int Kernel { get; init; } = 3;
 
     /// <summary>Step of the kernel.</summary>
     public int Stride { get; init; } = 2;
+
+    /// <summary>Whether the convolution has a bias.</summary>
+    public bool Bias { get; init; }
+
+    /// <summary>Whether the kernel's places do not overlap and need no padding: an even kernel of the stride's length.</summary>
+    public bool IsPatches => Kernel % 2 == 0;
 
     /// <inheritdoc/>
     public override string Kind => "convolution";

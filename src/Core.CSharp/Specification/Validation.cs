@@ -64,16 +64,22 @@ public static class Validation
         {
             whole.Add($"the drop path rate is {architecture.DropPath}", "use a rate from 0 to below 1, such as 0.1");
         }
-        if (architecture.Conventions.NormEpsilon is not (> 0 and < 1))
-        {
-            whole.Add($"the norm's epsilon is {architecture.Conventions.NormEpsilon}", "use a small positive number, such as 1e-5");
-        }
+        CheckEpsilon("norm's", architecture.Conventions.NormEpsilon, whole);
+        CheckEpsilon("embedding norm's", architecture.Conventions.EmbeddingNormEpsilon ?? architecture.Conventions.NormEpsilon, whole);
         for (var stage = 0; stage < architecture.Stages.Count; stage++)
         {
             if (architecture.Stages[stage] is { Blocks.Count: 0, Transition: null })
             {
                 problems.At($"stage {stage + 1}").Add("it has no block and no transition", "add a block or remove the stage");
             }
+        }
+    }
+
+    private static void CheckEpsilon(string whose, double epsilon, Problems problems)
+    {
+        if (epsilon is not (> 0 and < 1))
+        {
+            problems.Add($"the {whose} epsilon is {epsilon}", "use a small positive number, such as 1e-5");
         }
     }
 
@@ -94,8 +100,14 @@ public static class Validation
             case StemPart { Stem: ConvolutionStem { Convolutions: var convolutions } }:
                 CheckConvolutions(convolutions, problems);
                 break;
-            case BlockPart { Block: var block, Map.Channels: var channels }:
+            case EmbeddingPart or NormPart:
+                break;
+            case BlockPart { Block: var block, ClassTokens: var classTokens, Map.Channels: var channels }:
                 CheckAttention(block.Attention, channels, problems);
+                if (classTokens > 0)
+                {
+                    CheckWithClassToken(block, problems);
+                }
                 CheckMlp(block.MlpRatio, block.LayerScale, channels, problems);
                 break;
             case TransitionPart(var transition, _, var input, var output):
@@ -118,10 +130,15 @@ public static class Validation
         for (var index = 0; index < convolutions.Count; index++)
         {
             var (kernel, stride, channels) = convolutions[index];
+            var padding = convolutions[index].Padding;
             var convolution = problems.At($"stem, convolution {index + 1}");
             convolution.CheckOdd("kernel", kernel, Limits.Window);
             convolution.CheckRange("stride", stride, 1, Limits.Window);
             convolution.CheckRange("channels", channels, 1, Limits.Channels);
+            if (padding is { } zeros)
+            {
+                convolution.CheckRange("padding", zeros, 0, Limits.Window);
+            }
         }
     }
 
@@ -147,8 +164,46 @@ public static class Validation
             case GlobalAttention global:
                 problems.CheckHeads(global.Heads, channels);
                 break;
+            case SpatialReductionAttention reduced:
+                problems.CheckRange("reduction", reduced.Reduction, 1, Limits.Window);
+                problems.CheckHeads(reduced.Heads, channels);
+                break;
+            case PooledAttention pooled:
+                problems.CheckRange("pool", pooled.Pool, 1, Limits.Window);
+                problems.CheckHeads(pooled.Heads, channels);
+                break;
+            case CrossShapedAttention cross:
+                problems.CheckRange("stripe", cross.Stripe, 1, Limits.Window);
+                problems.CheckHeads(cross.Heads, channels);
+                if (cross.Heads % 2 != 0)
+                {
+                    problems.Add($"{cross.Heads} heads cannot be halved between the two directions of stripes", $"use {cross.Heads + 1} heads, or another even number");
+                }
+                break;
+            case NeighbourhoodAttention neighbourhood:
+                problems.CheckOdd("neighbourhood window", neighbourhood.Window, Limits.Window);
+                problems.CheckRange("dilation", neighbourhood.Dilation, 1, Limits.Window);
+                problems.CheckHeads(neighbourhood.Heads, channels);
+                break;
             default:
                 throw new InvalidOperationException($"unknown attention {attention.GetType()}");
+        }
+    }
+
+    /// <summary>A class token has no place on the map, so only what asks for none can take it.</summary>
+    private static void CheckWithClassToken(Block block, Problems problems)
+    {
+        if (block.Attention is not (GlobalAttention { LocallyEnhanced: false } or SpatialReductionAttention { Reduction: 1 }))
+        {
+            problems.Add(
+                $"{block.Attention.Kind} attention needs each token's place, and the class token has none",
+                "use global attention or a reduction of 1 in the last stage, or a head without a class token");
+        }
+        if (block.MlpConvolution != MlpConvolution.None)
+        {
+            problems.Add(
+                "the MLP's convolution needs each token's place, and the class token has none",
+                "use a plain MLP in the last stage, or a head without a class token");
         }
     }
 
@@ -204,8 +259,14 @@ public static class Validation
             case PatchMerging:
                 break;
             case StridedConvolution convolution:
-                problems.CheckOdd("kernel", convolution.Kernel, Limits.Window);
-                problems.CheckRange("stride", convolution.Stride, 1, Limits.Window);
+                if (problems.CheckRange("kernel", convolution.Kernel, 1, Limits.Window)
+                    & problems.CheckRange("stride", convolution.Stride, 1, Limits.Window)
+                    && convolution.IsPatches && convolution.Kernel != convolution.Stride)
+                {
+                    problems.Add(
+                        $"kernel: {convolution.Kernel} is even, so it has no centre, and is not the stride of {convolution.Stride}",
+                        $"use {convolution.Kernel - 1} or {convolution.Kernel + 1}, or a stride of {convolution.Kernel}");
+                }
                 break;
             case QnADownsampling down:
                 problems.CheckRange("stride", down.Stride, 1, Limits.Window);
@@ -254,8 +315,25 @@ public static class Validation
                 case TransitionPart { Transition: PatchMerging } when exact && !size.IsMultipleOf(2):
                     at.AddDivision("map", size, "patch merging's 2×2", 2);
                     break;
+                case TransitionPart { Transition: StridedConvolution { IsPatches: true, Stride: > 0 and var patch } }
+                    when exact && !size.IsMultipleOf(patch):
+                    at.AddDivision("map", size, $"patches of {patch}×{patch}", patch);
+                    break;
+                case StemPart { Stem: ConvolutionStem { Convolutions: var convolutions } }:
+                    CheckStemSizes(convolutions, size, at);
+                    break;
                 case BlockPart { Block.Attention: WindowAttention { Window: > 0 and var window } } when exact && !Divides(window, size):
                     at.AddDivision("map", size, $"windows of {window}×{window}", window);
+                    break;
+                case BlockPart { Block.Attention: SpatialReductionAttention { Reduction: > 1 and var reduction } }
+                    when exact && !size.IsMultipleOf(reduction):
+                    at.AddDivision("map", size, $"a reduction by {reduction}", reduction);
+                    break;
+                case BlockPart { Block.Attention: CrossShapedAttention { Stripe: > 0 and var stripe } } when exact && !Divides(stripe, size):
+                    at.AddDivision("map", size, $"stripes of {stripe}", stripe);
+                    break;
+                case BlockPart { Block.Attention: NeighbourhoodAttention { Window: > 0, Dilation: > 0 } neighbourhood } when exact:
+                    CheckNeighbourhood(neighbourhood, size, at);
                     break;
                 case BlockPart { Block.Attention: SlideAttention { Window: > 0 } slide }:
                     CheckEdge(slide, size, at);
@@ -266,6 +344,37 @@ public static class Validation
                 default:
                     break;
             }
+        }
+    }
+
+    private static void CheckStemSizes(ValueList<Convolution> convolutions, ImageSize size, Problems problems)
+    {
+        foreach (var convolution in convolutions)
+        {
+            if (convolution.Kernel is < 1 or > Limits.Window || convolution.Stride < 1 || convolution.Padding is < 0 or > Limits.Window)
+            {
+                return;
+            }
+            var output = convolution.OutputSize(size);
+            if (output is { Height: < 1 } or { Width: < 1 })
+            {
+                problems.Add(
+                    $"a kernel of {convolution.Kernel} with {convolution.Padding} zeros on each side does not fit a map of {size}",
+                    $"use a padding of {convolution.Kernel / 2}, or a larger image");
+                return;
+            }
+            size = output;
+        }
+    }
+
+    private static void CheckNeighbourhood(NeighbourhoodAttention neighbourhood, ImageSize size, Problems problems)
+    {
+        var needed = (long)neighbourhood.Window * neighbourhood.Dilation;
+        if (size.Shorter < needed)
+        {
+            problems.Add(
+                $"a neighbourhood of {neighbourhood.Window} tokens, {neighbourhood.Dilation} apart, does not fit a map of {size}, and the size policy is exact",
+                $"use a map of at least {needed}×{needed}, a smaller window or dilation, or let the size policy pad");
         }
     }
 

@@ -5,7 +5,17 @@ internal abstract record Part(string Place, MapShape Input, MapShape Output);
 
 internal sealed record StemPart(Stem Stem, string Place, MapShape Input, MapShape Output) : Part(Place, Input, Output);
 
-internal sealed record BlockPart(Block Block, string Place, MapShape Map) : Part(Place, Map, Map);
+/// <summary>What stands before a stage's blocks: the embedding of places, the class token, or both.</summary>
+internal sealed record EmbeddingPart(bool Positions, int ClassTokens, string Place, MapShape Map) : Part(Place, Map, Map);
+
+/// <summary>A block, on the tokens of a map and, in the last stage before a class token's head, that token.</summary>
+internal sealed record BlockPart(Block Block, int ClassTokens, string Place, MapShape Map) : Part(Place, Map, Map)
+{
+    public long Tokens => Map.Tokens + ClassTokens;
+}
+
+/// <summary>The norm at the end of a stage.</summary>
+internal sealed record NormPart(string Place, MapShape Map) : Part(Place, Map, Map);
 
 internal sealed record TransitionPart(Transition Transition, string Place, MapShape Input, MapShape Output) : Part(Place, Input, Output);
 
@@ -23,15 +33,25 @@ internal static class Walk
         yield return new StemPart(architecture.Stem, "stem", new MapShape(image, architecture.ImageChannels), map);
         for (var stage = 0; stage < architecture.Stages.Count; stage++)
         {
-            var blocks = architecture.Stages[stage].Blocks;
+            var (blocks, place) = (architecture.Stages[stage].Blocks, $"stage {stage + 1}");
+            var classTokens = stage == architecture.Stages.Count - 1 && architecture.Head is ClassTokenHead ? 1 : 0;
+            if (architecture.Stages[stage].PositionEmbedding || classTokens > 0)
+            {
+                yield return new EmbeddingPart(
+                    architecture.Stages[stage].PositionEmbedding, classTokens, $"{place}, embedding", map);
+            }
             for (var block = 0; block < blocks.Count; block++)
             {
-                yield return new BlockPart(blocks[block], $"stage {stage + 1}, block {block + 1}", map);
+                yield return new BlockPart(blocks[block], classTokens, $"{place}, block {block + 1}", map);
+            }
+            if (architecture.Stages[stage].Norm)
+            {
+                yield return new NormPart($"{place}, norm", map);
             }
             if (architecture.Stages[stage].Transition is { } transition)
             {
                 var output = new MapShape(TransitionSize(transition, map.Size), transition.OutputChannels(map.Channels));
-                yield return new TransitionPart(transition, $"stage {stage + 1}, transition", map, output);
+                yield return new TransitionPart(transition, $"{place}, transition", map, output);
                 map = output;
             }
         }
@@ -42,9 +62,20 @@ internal static class Walk
     {
         PatchStem patch => image.DividedBy(Math.Max(1, patch.PatchSize)),
         ConvolutionStem { Convolutions: var convolutions } =>
-            convolutions.Aggregate(image, (size, convolution) => size.DividedBy(Math.Max(1, convolution.Stride))),
+            convolutions.Aggregate(image, (size, convolution) => AfterConvolution(convolution, size)),
         _ => throw new InvalidOperationException($"unknown stem {stem.GetType()}"),
     };
+
+    /// <summary>What cannot be convolved is a mistake that validation names; meanwhile the map keeps at least one token.</summary>
+    private static ImageSize AfterConvolution(Convolution convolution, ImageSize size)
+    {
+        if (convolution.Kernel is < 1 or > Limits.Window || convolution.Padding is < 0 or > Limits.Window)
+        {
+            return size.DividedBy(Math.Max(1, convolution.Stride));
+        }
+        var (height, width) = (convolution with { Stride = Math.Max(1, convolution.Stride) }).OutputSize(size);
+        return new(Math.Max(1, height), Math.Max(1, width));
+    }
 
     private static ImageSize TransitionSize(Transition transition, ImageSize size) => transition switch
     {
