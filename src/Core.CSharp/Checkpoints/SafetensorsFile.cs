@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LocalAttention.Core.Specification;
 using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 

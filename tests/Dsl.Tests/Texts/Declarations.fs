@@ -70,44 +70,89 @@ let private papersMove =
         Expect.equal (trainableParameters moved) (int64 row["trainable_parameters"]) "trainable parameters"
 
 let private zoo =
-    [ testCase "names are those of the models, each once"
+    [ testCase "the lists agree, and every model is right"
+      <| fun () ->
+          Expect.equal Zoo.list [ for entry in Zoo.all -> entry.Name ] "names"
+          Expect.equal (Zoo.families |> List.map _.Name |> List.head) "qna-vit" "the first family"
+
+          for entry in Zoo.all do
+              Expect.equal (Zoo.get entry.Name) entry.Architecture "found by name"
+              Expect.equal (Zoo.tryGet entry.Name) (Ok entry.Architecture) "as a value"
+              Expect.equal (Zoo.entry entry.Name) entry "with its figures"
+              Expect.contains Zoo.families entry.Family "its family"
+              Expect.equal (validate entry.Architecture) (Ok entry.Architecture) "right"
+
+      testCase "modules hold the models of the zoo"
+      <| fun () ->
+          for model, name in
+              [ Swin.tiny, "swin-tiny"
+                Pvt.large, "pvt-large"
+                PvtV2.b2Linear, "pvt-v2-b2-li"
+                CSwin.base_, "cswin-base"
+                Nat.mini, "nat-mini"
+                DiNAT.mini, "dinat-mini"
+                SlideSwin.tinyWindow7, "slide-swin-tiny-window7"
+                SlidePvt.tiny, "slide-pvt-tiny"
+                SlidePvtV2.b5, "slide-pvt-v2-b5"
+                SlideCSwin.small, "slide-cswin-small"
+                SlideNat.miniStage1, "slide-nat-mini-s1" ] do
+              Expect.equal model (Zoo.get name) name
+
+      testCase "patterns choose by name, families by value"
       <| fun () ->
           Expect.equal
-              [ for model in Zoo.models -> model.Name ]
-              [ "qna-vit-tiny"
-                "qna-vit-tiny-7x7"
-                "qna-vit-small"
-                "qna-vit-base"
-                "swin-tiny"
-                "swin-small"
-                "swin-base"
+              (Zoo.find "*swin-t*" |> List.map _.Name)
+              [ "swin-tiny"
+                "cswin-tiny"
                 "slide-swin-tiny"
-                "slide-swin-small"
-                "slide-swin-base" ]
-              "names"
+                "slide-swin-tiny-window7"
+                "slide-cswin-tiny"
+                "qna-swin-tiny"
+                "qna-cswin-tiny" ]
+              "by name"
 
-          for model in Zoo.models do
-              Expect.equal (Zoo.find model.Name) (Ok model) "found by name"
-              Expect.equal (validate model) (Ok model) "right"
+          Expect.equal
+              (Zoo.all |> List.filter (fun entry -> entry.Family = ZooFamily.SlidePvt))
+              (List.map
+                  Zoo.entry
+                  [ "slide-pvt-tiny"; "slide-pvt-small"; "slide-pvt-medium"; "slide-pvt-large" ])
+              "by family"
 
-      testCase "patterns choose by name"
+          Expect.isEmpty (Zoo.find "resnet*") "none"
+
+      testCase "figures of papers are theirs, not ours"
       <| fun () ->
-          Expect.equal (Zoo.like "*swin-t*") [ Swin.tiny; SlideSwin.tiny ] "two"
+          let entry = Zoo.entry "slide-pvt-v2-b2"
+          Expect.equal entry.Paper (PaperFigures(22.8, 4.2, 82.7)) "what the paper says"
+          Expect.equal (parameters entry.Architecture) 23606475L "what the model has"
 
-          Expect.equal (Zoo.like "swin-?iny") [ Swin.tiny ] "one"
-          Expect.isEmpty (Zoo.like "resnet*") "none"
-
-      testCase "a name that is not there is told, with those that are"
+      testCase "a name that is not there is told, with the nearest that are"
       <| fun () ->
-          Expect.isError (Zoo.find "swin") "the beginning of a name is none"
-
-          match Zoo.find "swin-huge" with
+          match Zoo.tryGet "swin-huge" with
           | Ok model -> failtest $"{model.Name} was found"
           | Error problem ->
-              Expect.stringStarts
+              Expect.equal
                   (string problem)
-                  "zoo: there is no model 'swin-huge'; use one of qna-vit-tiny, "
+                  "zoo: there is no model 'swin-huge'; the nearest names are swin-base, swin-tiny, cswin-base."
                   "" ]
+
+/// The move of the Slide paper, on every backbone that it was made on.
+let private slideMove =
+    [ for slide in Zoo.all do
+          if slide.IsDerived && slide.Name.StartsWith "slide" then
+              testCase $"{slide.Name} is one rewrite away"
+              <| fun () ->
+                  let backbone =
+                      slide.Name.Substring(6).Replace("-window7", "").Replace("-s12", "").Replace("-s1", "")
+
+                  let stages = if slide.Name.EndsWith "-s1" then [ 1 ] else [ 1; 2 ]
+
+                  Expect.equal
+                      (Zoo.get backbone
+                       |> inStages stages (attention (LocalAttention.Dsl.Attentions.slide 3))
+                       |> named slide.Name)
+                      slide.Architecture
+                      "the same value" ]
 
 let private transitionOf (change: Stage -> Stage) =
     (stage (slide 3 |> heads 2) |> change).Transition
@@ -197,4 +242,5 @@ let tests =
         [ testList "published models" models
           papersMove
           testList "zoo" zoo
+          testList "the papers' moves" slideMove
           testList "parts" stagesAndHeads ]

@@ -82,12 +82,19 @@ let private ofAny =
       <| Prop.forAll Architectures.arbitraryValid (Printing.architecture >> fits) ]
 
 let private ofZoo =
-    [ for model in Zoo.models do
-          testCase $"{model.Name} fits on a terminal"
-          <| fun () -> fits (Printing.architecture model)
+    [ for entry in Zoo.all do
+          testCase $"{entry.Name} fits on a terminal"
+          <| fun () -> fits (Printing.architecture entry.Architecture)
 
-      testCase "so does the whole zoo"
-      <| fun () -> fits (Printing.comparison Zoo.models) ]
+      for family in Zoo.families do
+          testCase $"so does the family {family}"
+          <| fun () ->
+              fits (
+                  Printing.comparison
+                      [ for entry in Zoo.all do
+                            if entry.Family = family then
+                                entry.Architecture ]
+              ) ]
 
 /// The tests of this file.
 let tests = testList "of any value" [ testList "any" ofAny; testList "zoo" ofZoo ]

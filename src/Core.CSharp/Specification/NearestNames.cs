@@ -1,4 +1,4 @@
-namespace LocalAttention.Core.Checkpoints;
+namespace LocalAttention.Core.Specification;
 
 /// <summary>Which known name was probably meant.</summary>
 internal static class NearestNames
@@ -24,6 +24,10 @@ internal static class NearestNames
         }
         return nearest;
     }
+
+    /// <summary>The candidates that the fewest edits separate from the name, nearest first; those alike as they come.</summary>
+    public static IEnumerable<string> Of(string name, IEnumerable<string> candidates, int count) =>
+        candidates.OrderBy(candidate => Distance(name, candidate)).Take(count);
 
     /// <summary>Levenshtein's distance.</summary>
     private static int Distance(string left, string right)
