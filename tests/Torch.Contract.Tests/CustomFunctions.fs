@@ -157,6 +157,17 @@ let private computing =
 
               ConstantGradient.Gradient |> holds [ 1L ] [ 5.0 ]
               ConstantGradient.Received |> holds [ 1L ] [ 1.0 ]
+          }
+          test "in a scope, let go of saved tensors and gradients on the way back" {
+              onlyOwnEngine "TorchSharp leaves them to the caller's scope."
+              use _ = torch.NewDisposeScope()
+              let x = variable [ 1.0 ]
+              let y = (x, [ 1..20 ]) ||> List.fold (fun x _ -> ScaledSquare.apply (x, 1.0))
+              let sum = y.sum ()
+              let before = Tensor.TotalCount
+              sum.backward ()
+              // Each of the twenty made four on its way back: a gradient came, a saved tensor, two results.
+              Expect.isLessThan (Tensor.TotalCount - before) 5L "tensors more than before"
           } ]
 
 let private failing =

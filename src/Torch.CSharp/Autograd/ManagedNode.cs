@@ -86,6 +86,9 @@ public static partial class torch
                 try
                 {
                     var node = (ManagedNode)GCHandle.FromIntPtr(state).Target!;
+                    // The engine lets go of gradients and saved tensors step by step. In the caller's scope, the objects
+                    // that stand for them here would hold all of them until the whole backward pass is over.
+                    using var scope = DisposeScopeManager.ThreadSingleton.CurrentDisposeScope is null ? null : NewDisposeScope();
                     var received = new List<Tensor>(gradCount);
                     for (var i = 0; i < gradCount; i++)
                         received.Add(new Tensor(grads[i]));

@@ -42,6 +42,12 @@ internal static unsafe class NativeMemoryPressure
 
     internal static long Bytes => Volatile.Read(ref *LiveBytes);
 
+    /// <summary>The most bytes that tensors held at once since <see cref="ResetPeak"/>, for tests and measurements.</summary>
+    internal static long PeakBytes => TorchNative.tn_peak_bytes(0);
+
+    /// <summary>Begins to look for a new peak, from what tensors hold now.</summary>
+    internal static void ResetPeak() => _ = TorchNative.tn_peak_bytes(1);
+
     /// <summary>Collections that this class has asked for, for tests and measurements.</summary>
     internal static int Collections { get; private set; }
 

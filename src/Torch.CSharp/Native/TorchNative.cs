@@ -188,6 +188,7 @@ internal static unsafe partial class TorchNative
 
     [LibraryImport(Library)] internal static partial byte tn_in_parallel_region();
     [LibraryImport(Library)] private static partial long* tn_live_bytes();
+    [LibraryImport(Library)] internal static partial long tn_peak_bytes(byte reset);
 
     [LibraryImport(Library)] internal static partial byte tn_cuda_available();
     [LibraryImport(Library)] internal static partial byte tn_cudnn_available();

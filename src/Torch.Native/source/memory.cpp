@@ -33,6 +33,7 @@ namespace {
 
 std::atomic<int64_t> live_bytes{0};
 static_assert(sizeof(live_bytes) == sizeof(int64_t), "read through a plain pointer from outside");
+std::atomic<int64_t> peak_bytes{0};
 
 c10::DeleterFnPtr free_block = nullptr;
 
@@ -93,6 +94,13 @@ struct GuardedPages {
 };
 #endif
 
+void count(int64_t bytes) {
+    const int64_t now = live_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    int64_t most = peak_bytes.load(std::memory_order_relaxed);
+    while (now > most && !peak_bytes.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+    }
+}
+
 void counted_free(void* block) {
     if (block == nullptr)
         return;
@@ -117,7 +125,7 @@ public:
         auto* memory = block.get();
         if (memory == nullptr)
             return block;
-        live_bytes.fetch_add(static_cast<int64_t>(TN_BLOCK_BYTES(memory)), std::memory_order_relaxed);
+        count(static_cast<int64_t>(TN_BLOCK_BYTES(memory)));
         block.release_context();
         return {memory, memory, &counted_free, block.device()};
     }
@@ -156,4 +164,11 @@ const int64_t* tn_live_bytes() {
     static const bool installed = torch_native::succeeded(torch_native::install);
     (void)installed;
     return reinterpret_cast<const int64_t*>(&torch_native::live_bytes);
+}
+
+int64_t tn_peak_bytes(bool reset) {
+    const int64_t most = torch_native::peak_bytes.load(std::memory_order_relaxed);
+    if (reset)
+        torch_native::peak_bytes.store(torch_native::live_bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    return most;
 }

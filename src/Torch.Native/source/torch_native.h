@@ -186,6 +186,8 @@ TN_API bool tn_in_parallel_region();
 
 // Bytes that tensors on the CPU hold now, kept up to date by every allocation: read it through the pointer.
 TN_API const int64_t* tn_live_bytes();
+// The most that they ever held, or held since the last call with `reset`.
+TN_API int64_t tn_peak_bytes(bool reset);
 
 // ---- CUDA ---------------------------------------------------------------------------------------------------------
 
