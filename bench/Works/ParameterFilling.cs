@@ -53,13 +53,16 @@ public static class ParameterFilling
         var field = name[(name.LastIndexOfAny(['.', '/']) + 1)..];
         return (naming, field) switch
         {
-            (ParameterNaming.PyTorch, "weight") when shape.Length > 1 => Scaled(Math.Sqrt(3.0 / Product(shape[1..]))),
-            (ParameterNaming.PyTorch, "weight") or (ParameterNaming.Flax, "scale") => u => 1 + (0.1 * u),
-            (ParameterNaming.PyTorch, "relative_position_bias_table") => Scaled(0.5),
-            (ParameterNaming.PyTorch, _) or (ParameterNaming.Flax, "bias") => Scaled(0.1),
             (ParameterNaming.Flax, "kernel" or "Wk") => Scaled(Math.Sqrt(3.0 / Product(shape[..^1]))),
+            (ParameterNaming.Flax, "scale") => u => 1 + (0.1 * u),
+            (ParameterNaming.Flax, "bias") => Scaled(0.1),
             (ParameterNaming.Flax, "query") => Scaled(1),
-            _ => Scaled(0.5),
+            (ParameterNaming.Flax, _) => Scaled(0.5),
+            (_, "weight") when shape.Length > 1 => Scaled(Math.Sqrt(3.0 / Product(shape[1..]))),
+            (_, "weight" or "gamma1" or "gamma2" or "gamma_1" or "gamma_2") => u => 1 + (0.1 * u),
+            (_, "relative_position_bias_table" or "rpb" or "cls_token") => Scaled(0.5),
+            _ when field.StartsWith("pos_embed", StringComparison.Ordinal) => Scaled(0.5),
+            _ => Scaled(0.1),
         };
     }
 

@@ -9,14 +9,17 @@ namespace LocalAttention.Core.Backbones;
 /// The model of an architecture: stem, stages, head. <see cref="ArchitectureExtensions.Build"/> makes it.
 /// </summary>
 /// <remarks>
-/// Parameters have the names of the official PyTorch code: <c>patch_embed.*</c>, <c>layers.S.blocks.B.*</c>,
-/// <c>layers.S.downsample.*</c>, <c>norm.*</c>, <c>pool.*</c>, <c>head.*</c>, with stages and blocks counted from 0.
+/// Parameters have the names of Swin's official PyTorch code, whatever the architecture's naming: <c>patch_embed.*</c>,
+/// <c>layers.S.blocks.B.*</c>, <c>layers.S.downsample.*</c>, <c>norm.*</c>, <c>pool.*</c>, <c>head.*</c>, with stages and
+/// blocks counted from 0; beside them <c>layers.S.pos_embed</c>, <c>layers.S.norm.*</c> and <c>cls_token</c>.
+/// <see cref="Checkpoints.ParameterNames"/> has the names in files.
 /// </remarks>
 public sealed class Backbone : nn.Module<Tensor, Tensor>
 {
     private readonly nn.Module<Tensor, Tensor> patch_embed;
     private readonly ModuleList<StageLayers> layers;
     private readonly LayerNorm norm;
+    private readonly Parameter? cls_token;
     private readonly QnALayer? pool;
     private readonly Linear? head;
     private ImageSize? _admitted;
@@ -30,6 +33,7 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
         var last = ShapeInference.LastMap(architecture);
         var conventions = architecture.Conventions;
         norm = nn.LayerNorm(last.Channels, conventions.NormEpsilon);
+        cls_token = architecture.Head is ClassTokenHead ? PositionEmbedding.ClassToken(last.Channels) : null;
         pool = architecture.Head is QnAPoolHead qna
             ? new QnALayer(
                 qna.Attention.With(window: last.Size.Height), last.Channels, pooling: true, conventions: conventions, place: "head")
@@ -53,21 +57,28 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
     {
         RequireImages(images);
         using var scope = NewDisposeScope();
-        var map = layers.Aggregate(patch_embed.call(images), (current, stage) => stage.call(current));
-        return Classify(map).MoveToOuterDisposeScope();
+        var map = layers.SkipLast(1).Aggregate(patch_embed.call(images), (current, stage) => stage.call(current));
+        var pooled = cls_token is null
+            ? Pool(layers[^1].call(map))
+            : Normalisation.Apply(norm, layers[^1].Features(map, cls_token).ClassToken);
+        return (head is null ? pooled : head.call(pooled)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The map of each stage, before its transition: what dense tasks build on.</summary>
+    /// <remarks>
+    /// The class token takes no part in it, as in PVT's dense models. Where the stages have norms, the last map gets the head's,
+    /// as in PVTv2's; elsewhere no map is normalised.
+    /// </remarks>
     /// <param name="images"><c>[B, channels, H, W]</c>.</param>
     /// <returns>For each stage <c>[B, H, W, C]</c>.</returns>
     /// <exception cref="ArgumentException">The images do not fit the model.</exception>
-    public IReadOnlyList<Tensor> features(Tensor images) => Maps(images, beforeTransition: true);
+    public IReadOnlyList<Tensor> features(Tensor images) => Maps(images, dense: true);
 
-    /// <summary>The map of each stage, after its transition.</summary>
+    /// <summary>The map of each stage, after its transition. The class token takes part in it, and is no place of it.</summary>
     /// <param name="images"><c>[B, channels, H, W]</c>.</param>
     /// <returns>For each stage <c>[B, H, W, C]</c>.</returns>
     /// <exception cref="ArgumentException">The images do not fit the model.</exception>
-    public IReadOnlyList<Tensor> stages(Tensor images) => Maps(images, beforeTransition: false);
+    public IReadOnlyList<Tensor> stages(Tensor images) => Maps(images, dense: false);
 
     /// <summary>
     /// Merges the two convolutions of every Slide layer into one, for inference (arXiv 2304.04237, section 3.4). Outputs
@@ -91,7 +102,7 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
         }
     }
 
-    private List<Tensor> Maps(Tensor images, bool beforeTransition)
+    private List<Tensor> Maps(Tensor images, bool dense)
     {
         RequireImages(images);
         using var scope = NewDisposeScope();
@@ -99,14 +110,22 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
         var map = patch_embed.call(images);
         foreach (var stage in layers)
         {
-            var features = stage.Features(map);
+            var isLast = maps.Count == layers.Count - 1;
+            var features = isLast && !dense && cls_token is not null
+                ? stage.Features(map, cls_token).Map
+                : stage.Features(map);
             map = stage.Transition(features);
-            maps.Add((beforeTransition ? features : map).MoveToOuterDisposeScope());
+            if (dense && isLast && Architecture.Stages.Any(other => other.Norm))
+            {
+                features = Normalisation.Apply(norm, features);
+            }
+            maps.Add((dense ? features : map).MoveToOuterDisposeScope());
         }
         return maps;
     }
 
-    private Tensor Classify(Tensor map)
+    /// <summary>The normalised map as one vector for each image, <c>[B, C]</c>.</summary>
+    private Tensor Pool(Tensor map)
     {
         var normalised = norm.call(map);
         var pooled = Architecture.Head is QnAPoolHead { Skip: false } ? null : normalised.mean([1, 2]);
@@ -115,7 +134,7 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
             var attended = pool.call(normalised).flatten(1);
             pooled = pooled is null ? attended : attended + pooled;
         }
-        return head is null ? pooled! : head.call(pooled!);
+        return pooled!;
     }
 
     private void RequireImages(Tensor images)

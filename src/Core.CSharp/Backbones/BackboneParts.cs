@@ -19,25 +19,34 @@ internal static class BackboneParts
     public static StageLayers[] Stages(Architecture architecture)
     {
         var rates = new Queue<double>(DropPathRates(architecture));
-        var channels = architecture.Stem.OutputChannels;
+        var parts = Walk.Through(architecture, architecture.Resolution).ToList();
+        var after = new Queue<MapShape>(parts.OfType<TransitionPart>().Select(part => part.Output));
+        var map = parts[0].Output;
         var stages = new List<StageLayers>();
         foreach (var stage in architecture.Stages)
         {
-            var place = $"stage {stages.Count + 1}";
-            var blocks = new List<TransformerBlock>();
-            foreach (var block in stage.Blocks)
-            {
-                blocks.Add(new TransformerBlock(
-                    block, channels, rates.Dequeue(), architecture.SizePolicy, architecture.Conventions,
-                    $"{place}, block {blocks.Count + 1}"));
-            }
-            var transition = stage.Transition is { } next
-                ? Transition(next, channels, rates, architecture, $"{place}, transition")
-                : null;
-            stages.Add(new StageLayers(blocks, transition));
-            channels = stage.Transition?.OutputChannels(channels) ?? channels;
+            var classTokens = stages.Count == architecture.Stages.Count - 1 && architecture.Head is ClassTokenHead ? 1 : 0;
+            stages.Add(Stage(architecture, stage, stages.Count + 1, map, classTokens, rates));
+            map = stage.Transition is null ? map : after.Dequeue();
         }
         return [.. stages];
+    }
+
+    private static StageLayers Stage(
+        Architecture architecture, Stage stage, int number, MapShape map, int classTokens, Queue<double> rates)
+    {
+        var place = $"stage {number}";
+        var blocks = new List<TransformerBlock>();
+        foreach (var block in stage.Blocks)
+        {
+            blocks.Add(new TransformerBlock(
+                block, map.Channels, rates.Dequeue(), architecture.SizePolicy, architecture.Conventions,
+                $"{place}, block {blocks.Count + 1}"));
+        }
+        var transition = stage.Transition is { } next
+            ? Transition(next, map.Channels, rates, architecture, $"{place}, transition")
+            : null;
+        return new StageLayers(stage, map, classTokens, blocks, transition, architecture.Conventions);
     }
 
     /// <summary>

@@ -118,9 +118,7 @@ public static class Checkpoint
         var stored = new List<(StoredParameter Stored, Parameter Parameter)>();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            var inFile = naming == ParameterNaming.PyTorch
-                ? new StoredParameter(name, ParameterLayout.Same)
-                : ParameterNames.ToFlax(architecture, name) ?? new StoredParameter(name, ParameterLayout.Same);
+            var inFile = ParameterNames.TryInFile(architecture, name, naming) ?? new StoredParameter(name, ParameterLayout.Same);
             stored.Add((inFile, parameter));
         }
         ParameterMismatch.EnsureNone(
@@ -158,9 +156,7 @@ public static class Checkpoint
     private static ParameterNaming NamingFor(Architecture architecture, ParameterNaming? asked)
     {
         var wanted = asked ?? architecture.Conventions.Naming;
-        if (wanted == ParameterNaming.PyTorch)
-            return wanted;
-        var nameless = ParameterNames.WithoutFlaxName(architecture);
+        var nameless = ParameterNames.Missing(architecture, wanted);
         if (nameless.Count == 0)
             return wanted;
         return asked is null ? ParameterNaming.PyTorch : throw new SpecificationException(architecture.Name, nameless);

@@ -2,214 +2,78 @@ using LocalAttention.Core.Specification;
 
 namespace LocalAttention.Core.Checkpoints;
 
-/// <summary>How a parameter's axes stand in a file, seen from the model.</summary>
-public enum ParameterLayout
-{
-    /// <summary>As in the model.</summary>
-    Same,
-
-    /// <summary>A linear layer's kernel: <c>[in, out]</c> in the file, <c>[out, in]</c> in the model.</summary>
-    InputFirst,
-
-    /// <summary>A convolution: <c>[height, width, in, out]</c> in the file, <c>[out, in, height, width]</c> in the model.</summary>
-    ChannelsLast,
-}
-
-/// <summary>A parameter's name and layout in a file.</summary>
-/// <param name="Name">The name.</param>
-/// <param name="Layout">The layout.</param>
-public readonly record struct StoredParameter(string Name, ParameterLayout Layout)
-{
-    /// <summary>The shape in the file of a parameter that has the given shape in the model.</summary>
-    public long[] ShapeOf(ReadOnlySpan<long> shape) => Layout switch
-    {
-        ParameterLayout.InputFirst => [shape[1], shape[0]],
-        ParameterLayout.ChannelsLast => [shape[2], shape[3], shape[1], shape[0]],
-        _ => shape.ToArray(),
-    };
-
-    /// <summary>The axes of the model in the file's order; none where both are the same.</summary>
-    internal long[]? AxesToFile => Layout switch
-    {
-        ParameterLayout.InputFirst => [1, 0],
-        ParameterLayout.ChannelsLast => [2, 3, 1, 0],
-        _ => null,
-    };
-
-    /// <summary>The axes of the file in the model's order; none where both are the same.</summary>
-    internal long[]? AxesToModel => Layout switch
-    {
-        ParameterLayout.InputFirst => [1, 0],
-        ParameterLayout.ChannelsLast => [3, 2, 0, 1],
-        _ => null,
-    };
-}
-
 /// <summary>
-/// The two namings of parameters: PyTorch's, which the model itself uses, and that of the official QnA code in Flax.
+/// The names that parameters have in files: PyTorch's, which the model itself uses, and those of the official code of each
+/// family.
 /// </summary>
 /// <remarks>
-/// Flax counts stages from 0, and the blocks of each kind in a stage from 1: <c>layers.2.blocks.1.attn.Wk</c>, the first
-/// QnA block after one with window attention, is <c>QnAStage_2/QnA_Block_1/FusedKQnA_0/Wk</c>.
+/// PVT's, CSWin's and NAT's names are PyTorch's too, with another frame. What their code does not know, such as Slide
+/// Attention in a block of PVT, keeps the model's own name inside that frame: <c>layers.0.blocks.1.attn.dep_conv.bias</c> is
+/// <c>block1.1.attn.dep_conv.bias</c>. So every architecture has all three, and only Flax may lack a name.
 /// </remarks>
 public static class ParameterNames
 {
-    private const string WritePyTorch = "write the file with PyTorch's names";
+    internal const string WritePyTorch = "write the file with PyTorch's names";
 
-    /// <summary>Which naming a file's names follow: Flax's are paths.</summary>
-    public static ParameterNaming Detect(IEnumerable<string> names) =>
-        names.Any(name => name.Contains('/')) ? ParameterNaming.Flax : ParameterNaming.PyTorch;
+    /// <summary>
+    /// Which naming a file's names follow: Flax's are paths, and the others' begin with a word that no other uses.
+    /// </summary>
+    public static ParameterNaming Detect(IEnumerable<string> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        foreach (var name in names)
+        {
+            if (name.Contains('/'))
+                return ParameterNaming.Flax;
+            if (PvtNames.Recognise(name))
+                return ParameterNaming.Pvt;
+            if (CSwinNames.Recognise(name))
+                return ParameterNaming.CSwin;
+            if (NatNames.Recognise(name))
+                return ParameterNaming.Nat;
+        }
+        return ParameterNaming.PyTorch;
+    }
 
     /// <summary>A parameter's name and layout in a file of the given naming.</summary>
     /// <param name="architecture">The model.</param>
     /// <param name="name">The parameter's name in the model.</param>
     /// <param name="naming">The file's naming.</param>
     /// <exception cref="SpecificationException">The parameter has no name in that naming.</exception>
-    public static StoredParameter InFile(Architecture architecture, string name, ParameterNaming naming)
-    {
-        if (naming == ParameterNaming.PyTorch)
-            return new StoredParameter(name, ParameterLayout.Same);
-        return ToFlax(architecture, name)
+    public static StoredParameter InFile(Architecture architecture, string name, ParameterNaming naming) =>
+        TryInFile(architecture, name, naming)
             ?? throw new SpecificationException(
                 architecture.Name, [new Problem(name, "the official QnA code has no such parameter", WritePyTorch)]);
-    }
 
-    /// <summary>
-    /// The parts of an architecture that have no counterpart in the official QnA code, and so no Flax name; none where a
-    /// file can be written with Flax's names.
-    /// </summary>
-    public static ValueList<Problem> WithoutFlaxName(Architecture architecture)
-    {
-        ArgumentNullException.ThrowIfNull(architecture);
-        var problems = new List<Problem>();
-        void Report(string place, string part) => problems.Add(new Problem(place, $"{part} has no Flax name", WritePyTorch));
-
-        if (architecture.Stem is ConvolutionStem)
-            Report("stem", "a convolutional stem");
-        if (architecture.Stem is PatchStem { Norm: true })
-            Report("stem", "the norm after the patches");
-        for (var s = 0; s < architecture.Stages.Count; s++)
-        {
-            var stage = architecture.Stages[s];
-            for (var b = 0; b < stage.Blocks.Count; b++)
-            {
-                if (stage.Blocks[b].Attention is SlideAttention)
-                    Report($"stage {s + 1}, block {b + 1}", "Slide Attention");
-            }
-            if (stage.Transition is not (null or QnADownsampling))
-                Report($"stage {s + 1}, transition", stage.Transition.Kind);
-        }
-        return ValueList.From(problems);
-    }
-
-    /// <summary>The Flax name of a parameter; none where the official QnA code has no such parameter.</summary>
+    /// <summary>The same; none where the official code has no such parameter.</summary>
     /// <param name="architecture">The model.</param>
     /// <param name="name">The parameter's name in the model.</param>
-    public static StoredParameter? ToFlax(Architecture architecture, string name)
+    /// <param name="naming">The file's naming.</param>
+    public static StoredParameter? TryInFile(Architecture architecture, string name, ParameterNaming naming)
     {
         ArgumentNullException.ThrowIfNull(architecture);
         ArgumentNullException.ThrowIfNull(name);
-        return name.Split('.') switch
+        return naming switch
         {
-            ["patch_embed", "proj", "weight"] => new("StemBlock_0/conv_1x1/kernel", ParameterLayout.ChannelsLast),
-            ["patch_embed", "proj", "bias"] => new("StemBlock_0/conv_1x1/bias", ParameterLayout.Same),
-            ["norm", var field] => Norm("ClassificationHead_0/LayerNorm_0", field),
-            ["pool", .. var rest] => QnA("ClassificationHead_0/FusedKQnA_0", rest),
-            ["head", var field] => Dense("ClassificationHead_0/head_logits", field),
-            ["layers", var s, .. var rest] when At(architecture.Stages, s) is { } stage => InStage(stage, s, rest),
-            _ => null,
+            ParameterNaming.Flax => FlaxNames.Of(architecture, name),
+            ParameterNaming.Pvt => Same(PvtNames.Of(architecture, name)),
+            ParameterNaming.CSwin => Same(CSwinNames.Of(architecture, name)),
+            ParameterNaming.Nat => Same(NatNames.Of(architecture, name)),
+            _ => Same(name),
         };
     }
 
-    private static StoredParameter? InStage(Stage stage, string index, string[] rest) => rest switch
+    /// <summary>The parts of an architecture that the official code of a naming has no name for; Flax's alone may lack some.</summary>
+    public static ValueList<Problem> Missing(Architecture architecture, ParameterNaming naming)
     {
-        ["blocks", var b, .. var inner] when At(stage.Blocks, b) is { } block =>
-            InBlock(BlockName(stage, index, block, b), inner, block.Attention),
-        ["downsample", .. var inner] when stage.Transition is QnADownsampling transition =>
-            InTransition(
-                $"QnAStage_{index}/QnA_Block_{CountQnA(stage, stage.Blocks.Count) + 1}_stride_{transition.Stride}",
-                inner,
-                transition),
-        _ => null,
-    };
+        ArgumentNullException.ThrowIfNull(architecture);
+        return naming == ParameterNaming.Flax ? FlaxNames.Missing(architecture) : [];
+    }
 
-    private static T? At<T>(ValueList<T> list, string index)
+    /// <summary>The element of a list that a part of a name counts; none where there is no such element.</summary>
+    internal static T? At<T>(ValueList<T> list, string index)
         where T : class =>
         int.TryParse(index, out var position) && position >= 0 && position < list.Count ? list[position] : null;
 
-    private static int CountQnA(Stage stage, int blocks) =>
-        stage.Blocks.Take(blocks).Count(block => block.Attention is QnAAttention);
-
-    private static string? BlockName(Stage stage, string stageIndex, Block block, string blockIndex)
-    {
-        var before = int.Parse(blockIndex);
-        var qna = CountQnA(stage, before);
-        var windows = stage.Blocks.Take(before).Count(other => other.Attention is WindowAttention or GlobalAttention);
-        return block.Attention switch
-        {
-            QnAAttention => $"QnAStage_{stageIndex}/QnA_Block_{qna + 1}",
-            WindowAttention or GlobalAttention => $"LSAStage_{stageIndex}/MSA_Block_{windows + 1}",
-            _ => null,
-        };
-    }
-
-    private static StoredParameter? InBlock(string? block, string[] rest, Attention attention) => (block, rest) switch
-    {
-        (null, _) => null,
-        (_, ["attn", .. var inner]) when attention is QnAAttention => QnA($"{block}/FusedKQnA_0", inner),
-        (_, ["attn", .. var inner]) => SelfAttention($"{block}/MultiHeadSelfAttention_0", inner),
-        _ => AroundAttention(block, rest),
-    };
-
-    private static StoredParameter? InTransition(string block, string[] rest, QnADownsampling transition) => rest switch
-    {
-        ["attn", .. var inner] => QnA($"{block}/FusedKQnA_0", inner),
-        ["skip", "weight"] => new(
-            transition.Skip == SkipPath.Convolution ? $"{block}/Conv_0/kernel" : $"{block}/AvgPool1x1Conv_0/Conv_0/kernel",
-            ParameterLayout.ChannelsLast),
-        _ => AroundAttention(block, rest),
-    };
-
-    private static StoredParameter? AroundAttention(string block, string[] rest) => rest switch
-    {
-        ["norm1", var field] => Norm($"{block}/LayerNorm_0", field),
-        ["norm2", var field] => Norm($"{block}/LayerNorm_1", field),
-        ["mlp", "fc1", var field] => Dense($"{block}/MlpBlock_0/Dense_0", field),
-        ["mlp", "fc2", var field] => Dense($"{block}/MlpBlock_0/Dense_1", field),
-        ["gamma_1"] => new($"{block}/LayerScale_0/scale_param", ParameterLayout.Same),
-        ["gamma_2"] => new($"{block}/LayerScale_1/scale_param", ParameterLayout.Same),
-        _ => null,
-    };
-
-    private static StoredParameter? SelfAttention(string layer, string[] rest) => rest switch
-    {
-        ["qkv", var field] => Dense($"{layer}/to_qkv", field),
-        ["proj", var field] => Dense($"{layer}/to_out", field),
-        ["relative_position_bias_table"] => new($"{layer}/RelativePositionalEmbedding_0/rpe_bias", ParameterLayout.Same),
-        _ => null,
-    };
-
-    /// <summary>QnA's own parameters have Flax's names and layouts in the model too, all but its linear layers.</summary>
-    private static StoredParameter? QnA(string layer, string[] rest) => rest switch
-    {
-        ["to_v" or "to_out", var field] => Dense($"{layer}/{rest[0]}", field),
-        ["query" or "Wk" or "Wk_b" or "attn_scale_weights" or "attn_scale_pos" or "rpe_bias" or "absolute_pos_embedding"] =>
-            new($"{layer}/{rest[0]}", ParameterLayout.Same),
-        ["rpe_bias", "kernel" or "bias"] => new($"{layer}/rpe_bias/{rest[1]}", ParameterLayout.Same),
-        _ => null,
-    };
-
-    private static StoredParameter? Dense(string layer, string field) => field switch
-    {
-        "weight" => new($"{layer}/kernel", ParameterLayout.InputFirst),
-        "bias" => new($"{layer}/bias", ParameterLayout.Same),
-        _ => null,
-    };
-
-    private static StoredParameter? Norm(string layer, string field) => field switch
-    {
-        "weight" => new($"{layer}/scale", ParameterLayout.Same),
-        "bias" => new($"{layer}/bias", ParameterLayout.Same),
-        _ => null,
-    };
+    private static StoredParameter Same(string name) => new(name, ParameterLayout.Same);
 }

@@ -66,6 +66,12 @@ public static class Validation
         }
         CheckEpsilon("norm's", architecture.Conventions.NormEpsilon, whole);
         CheckEpsilon("embedding norm's", architecture.Conventions.EmbeddingNormEpsilon ?? architecture.Conventions.NormEpsilon, whole);
+        if (architecture.Head is ClassTokenHead && architecture.Stages is [.., { Transition: not null }])
+        {
+            problems.At($"stage {architecture.Stages.Count}, transition").Add(
+                "it would leave the class token behind, which has no place on the map",
+                "end the last stage without a transition, or use a head without a class token");
+        }
         for (var stage = 0; stage < architecture.Stages.Count; stage++)
         {
             if (architecture.Stages[stage] is { Blocks.Count: 0, Transition: null })

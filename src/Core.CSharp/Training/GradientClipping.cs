@@ -25,7 +25,7 @@ internal static class GradientClipping
         var norm = torch.stack(norms).norm().to(torch.ScalarType.Float64).item<double>();
         if (limit is not { } largest || !double.IsFinite(norm))
             return norm;
-        var factor = largest / (naming == ParameterNaming.PyTorch ? norm + PyTorchEpsilon : norm);
+        var factor = largest / (naming == ParameterNaming.Flax ? norm : norm + PyTorchEpsilon);
         if (factor < 1)
         {
             foreach (var gradient in gradients)

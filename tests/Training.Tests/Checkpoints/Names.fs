@@ -65,7 +65,7 @@ let private property count name body =
 
 let private inverse =
     property 100 "names and layouts have an inverse" (fun architecture ->
-        Expect.isEmpty (ParameterNames.WithoutFlaxName architecture) "parts without a name"
+        Expect.isEmpty (ParameterNames.Missing(architecture, ParameterNaming.Flax)) "parts without a name"
         use model = architecture.Build(seed = 1L)
 
         let stored =
@@ -172,7 +172,7 @@ let private counted =
 
         for name, flaxName, layout in expected do
             Expect.equal
-                (ParameterNames.ToFlax(architecture, name))
+                (ParameterNames.TryInFile(architecture, name, ParameterNaming.Flax))
                 (Nullable(StoredParameter(flaxName, layout)))
                 $"the Flax name of {name}"
 
@@ -188,7 +188,7 @@ let private unnamed =
               "layers.0.blocks.0.attn.nothing"
               "head"
               "head.weight.more" ] do
-            Expect.isFalse (ParameterNames.ToFlax(flax, name).HasValue) $"'{name}'"
+            Expect.isFalse (ParameterNames.TryInFile(flax, name, ParameterNaming.Flax).HasValue) $"'{name}'"
 
         failsWith<SpecificationException>
             "tiny-qna-vit: head.x: the official QnA code has no such parameter; write the file with PyTorch's names."
@@ -242,7 +242,7 @@ let private nameless =
         Expect.isTrue (File.ReadAllBytes path = bytes) "the file is as it was"
 
         Expect.equal
-            (ParameterNames.WithoutFlaxName tiny |> Seq.map _.Place |> List.ofSeq)
+            (ParameterNames.Missing(tiny, ParameterNaming.Flax) |> Seq.map _.Place |> List.ofSeq)
             [ "stem"; "stage 1, block 2" ]
             "the parts of another")
 
