@@ -1,0 +1,102 @@
+using LocalAttention.Core.Specification;
+
+namespace LocalAttention.Core.Analysis;
+
+/// <summary>Which tokens of a map the attentions read.</summary>
+internal static class AttentionReach
+{
+    /// <summary>The step of an attention on a map.</summary>
+    public static MixingStep Of(Attention attention, Part part)
+    {
+        var map = part.Input.Size;
+        MixingStep Step(string what, params ReadingPath[] paths) => new(part, what, map, map, paths);
+        switch (attention)
+        {
+            case QnAAttention qna:
+                return Step($"qna window of {qna.Window}", Both(map, length => OfQnA(qna, length))) with { Beyond = "the window ends with the map" };
+            case SlideAttention slide:
+                return Step($"slide window of {slide.Window}", Both(map, length => KernelRule.Around(length, slide.Window, BorderOf(slide.Padding))))
+                    with { Beyond = $"{slide.Padding.ToString().ToLowerInvariant()} padding" };
+            case WindowAttention window:
+                return Step($"{(window.Shifted ? "shifted window" : "window")} of {window.Window}", Both(map, length => OfWindow(window, length)))
+                    with { Beyond = "the map cuts windows" };
+            case NeighbourhoodAttention neighbourhood:
+                var dilated = neighbourhood.Dilation > 1 ? $" of every {neighbourhood.Dilation}th token" : "";
+                return Step($"neighbourhood of {neighbourhood.Window}{dilated}", Both(map, length => OfNeighbourhood(neighbourhood, length)))
+                    with { Beyond = "the window is moved inwards" };
+            case CrossShapedAttention cross:
+                return Step(
+                    $"cross-shaped stripes of {cross.Stripe}",
+                    new ReadingPath(new WholeRule(map.Height, null), Stripe(cross.Stripe, map.Width)),
+                    new ReadingPath(Stripe(cross.Stripe, map.Height), new WholeRule(map.Width, null)))
+                    with { Beyond = "zero padding of the values' convolution" };
+            case SpatialReductionAttention reduced:
+                var what = reduced.Reduction > 1 ? $"keys of all patches of {reduced.Reduction}" : "keys of all tokens";
+                return Step(what, Both(map, length => OfReduction(reduced.Reduction, length)))
+                    with { Beyond = "zero padding of the last patch" };
+            case PooledAttention pooled:
+                return Step($"keys of all cells of a {pooled.Pool}×{pooled.Pool} grid", Both(map, length => OfPooled(pooled.Pool, length)));
+            case GlobalAttention global:
+                return Step("keys of all tokens", Both(map, length => new WholeRule(length, global.LocallyEnhanced ? null : 1)))
+                    with { Beyond = "zero padding of the values' convolution" };
+            default:
+                throw new InvalidOperationException($"unknown attention {attention.GetType()}");
+        }
+    }
+
+    /// <summary>The rules of both axes, which differ in their length alone.</summary>
+    public static ReadingPath Both(ImageSize map, Func<int, AxisRule> rule) => new(rule(map.Height), rule(map.Width));
+
+    /// <summary>QnA's window from a map to one of another step, its tokens around the query's.</summary>
+    public static KernelRule OfQnA(QnAAttention qna, int inputs, int outputs, int stride, int upsampling) =>
+        new(inputs, outputs, qna.Window, stride, qna.Window / 2) { Upsampling = upsampling };
+
+    /// <summary>Whether equal tokens count alike at every place of QnA's window, so that a window over the whole map has no places.</summary>
+    public static bool IgnoresOffsets(QnAAttention qna) =>
+        qna.Position == PositionBias.None && qna.Scale is not (AttentionScale.Normal or AttentionScale.Ones);
+
+    private static AxisRule OfQnA(QnAAttention qna, int length) =>
+        IgnoresOffsets(qna) && qna.Window / 2 >= length - 1 ? new WholeRule(length, 1) : OfQnA(qna, length, length, 1, 1);
+
+    private static BorderRule BorderOf(EdgePadding padding) => padding switch
+    {
+        EdgePadding.Circular => BorderRule.Circular,
+        EdgePadding.Reflect => BorderRule.Reflects,
+        // Zeros depend on no token, and the repeated edge token is in every window that reaches beyond it.
+        _ => BorderRule.Ends,
+    };
+
+    private static AxisRule OfWindow(WindowAttention window, int length) => window.Window >= length
+        ? new WholeRule(length, window.PositionBias ? null : 1)
+        : new PartitionRule(length, window.Window, window.Shifted ? window.Window / 2 : 0);
+
+    private static AxisRule OfNeighbourhood(NeighbourhoodAttention neighbourhood, int length)
+    {
+        var (window, dilation) = (neighbourhood.Window, neighbourhood.Dilation);
+        AxisRule rule = !neighbourhood.PositionBias && dilation == 1 && window >= length
+            ? new WholeRule(length, 1)
+            : new KernelRule(length, length, window, 1, window / 2 * dilation)
+            {
+                Dilation = dilation,
+                Border = BorderRule.MovesInwards,
+            };
+        return rule;
+    }
+
+    /// <summary>Across stripes, along which everything is read: the values' convolution ends at the stripe's border too.</summary>
+    private static AxisRule Stripe(int stripe, int length) => stripe >= length
+        ? new WholeRule(length, null)
+        : new PartitionRule(length, stripe, 0);
+
+    private static WholeRule OfReduction(int reduction, int length) =>
+        new(length, length % reduction == 0 ? reduction : null);
+
+    /// <summary>A roll that takes cells to cells: by n / gcd(n, p) tokens, the last of which is the whole map.</summary>
+    private static WholeRule OfPooled(int pool, int length)
+    {
+        var step = length / GreatestCommonDivisor(length, pool);
+        return new(length, step < length || length == 1 ? step : null);
+    }
+
+    private static int GreatestCommonDivisor(int one, int other) => other == 0 ? one : GreatestCommonDivisor(other, one % other);
+}
