@@ -12,6 +12,7 @@ fsi.AddPrinter(below Printing.stage)
 fsi.AddPrinter(below Printing.problems)
 fsi.AddPrinter(below Printing.backbone)
 fsi.AddPrinter(below Printing.training)
+fsi.AddPrinter(below Printing.zooEntry)
 fsi.AddPrinter Printing.block
 fsi.AddPrinter Printing.attention
 fsi.AddPrinter Printing.transition

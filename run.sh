@@ -5,8 +5,9 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-"$root/eng/setup.sh"
-"$root/eng/build.sh" src/Dsl.FSharp
+# The standard output is the script's alone.
+"$root/eng/setup.sh" >&2
+"$root/eng/build.sh" src/Dsl.FSharp >&2
 
 if [ "${1:-}" = --interactive ]; then
     shift

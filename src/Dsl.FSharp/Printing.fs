@@ -1,6 +1,7 @@
 namespace LocalAttention.Dsl
 
 open System
+open LocalAttention.Core.Analysis
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Data
 open LocalAttention.Core.Kernels
@@ -183,6 +184,62 @@ module Printing =
               "parameters", Right
               "state", Left ]
             [ List.map row architectures ]
+
+    let private figure (format: string) (number: Nullable<float>) =
+        if number.HasValue then number.Value.ToString format else ""
+
+    let private thousandMillions (cost: MultiplyAccumulates) =
+        (float cost.Total / 1e9).ToString "0.000"
+
+    /// <summary>
+    /// Models of the zoo, one a row, family by family: what follows from the architecture, parameters and multiply-accumulates
+    /// of an image of its resolution in thousand millions, also with Slide's convolutions merged; beside it, under
+    /// <c>paper</c>, what was published, blank where nothing was.
+    /// </summary>
+    /// <example><code lang="fsharp">Zoo.find "slide*" |> Printing.zoo |> printfn "%s"</code></example>
+    let zoo (entries: ZooEntry list) : string =
+        let row (entry: ZooEntry) =
+            let cost = MultiplyAccumulates.Of entry.Architecture
+            let merged = MultiplyAccumulates.Of(entry.Architecture, mergedShifts = true)
+
+            [ entry.Name
+              count (ParameterCount.Of(entry.Architecture).All)
+              thousandMillions cost
+              (if merged = cost then "" else thousandMillions merged)
+              figure "0.0" entry.Paper.ParametersM
+              figure "0.0" entry.Paper.GFlops
+              figure "0.0" entry.Paper.Top1 ]
+
+        Table.draw
+            [ "model", Left
+              "parameters", Right
+              "GMACs", Right
+              "merged", Right
+              "paper: M", Right
+              "paper: G", Right
+              "paper: top-1", Right ]
+            (entries |> List.groupBy _.Family |> List.map (snd >> List.map row))
+
+    /// A model of the zoo on lines: what it has, what its paper says, and how sure its declaration is.
+    let zooEntry (entry: ZooEntry) : string =
+        let paper =
+            [ "million parameters", entry.Paper.ParametersM
+              "GFLOPs", entry.Paper.GFlops
+              "% top-1", entry.Paper.Top1 ]
+            |> List.filter (fun (_, number) -> number.HasValue)
+            |> List.map (fun (unit, number) -> $"{number.Value} {unit}")
+
+        Words.lines
+            [ $"{entry.Name}: {count (ParameterCount.Of(entry.Architecture).All)} parameters, "
+              + $"{thousandMillions (MultiplyAccumulates.Of entry.Architecture)} GMACs"
+              $"paper (arXiv {entry.Family.Paper}): "
+              + (if paper.IsEmpty then
+                     "nothing"
+                 else
+                     String.Join(", ", paper))
+              $"source: {entry.Source}"
+              if entry.Note <> "" then
+                  entry.Note ]
 
     /// One attention on a line: kind, window, heads, and what is not the default.
     let attention (attention: Attention) : string =

@@ -101,7 +101,7 @@ public static class Zoo
 
         new(
             ZooFamily.SlideCSwin, SlideCSwin.Tiny, new(null, 4.1, 83.2), ZooEntry.Derived,
-            "Stages guessed: the FLOPs, read off a plot as 4.14, are not reproduced. So was the accuracy."),
+            "Stages guessed. FLOPs and accuracy were read off a plot; the FLOPs, 4.14, are not reproduced."),
         new(
             ZooFamily.SlideCSwin, SlideCSwin.Small, new(35, 6.9, 84.0), ZooEntry.Derived,
             "Stages guessed: parameters and FLOPs match, as they would with stage 1 alone."),

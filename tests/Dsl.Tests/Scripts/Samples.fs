@@ -3,8 +3,11 @@ module LocalAttention.Dsl.Tests.Samples
 
 open System
 open System.IO
+open System.Text.Json
 open System.Text.RegularExpressions
 open Expecto
+open LocalAttention.Core.Tests
+open LocalAttention.Dsl
 
 let private folder = Path.Combine(Child.repository, "samples")
 
@@ -64,13 +67,59 @@ let private promised =
             "[2, 12, 20, 64]"
             "[2, 6, 10, 128]"
             "merged: the same features true" ]
-          "own-data.fsx", [ "seen:  "; "right: " ] ]
+          "own-data.fsx", [ "seen:  "; "right: " ]
+          "zoo.fsx",
+          [ "│ model                    │  parameters │  GMACs │ merged │ paper: M │ paper: G │ paper: top-1 │"
+            "│ slide-pvt-v2-b2          │  23,606,475 │  4.354 │  4.191 │     22.8 │      4.2 │         82.7 │"
+            "│ slide-pvt-large          │  58,608,979 │ 10.284 │ 10.056 │          │          │              │"
+            "slide-pvt-v2-b2           Strongly inferred: "
+            "is slide-pvt-tiny: true" ] ]
 
 let private script name =
     testCase name
     <| fun () ->
         for text in promised |> Map.tryFind name |> Option.defaultValue [] do
             Expect.stringContains others.Value text "the output"
+
+/// The numbers of the reference table, each of them, and nothing else on the output.
+let private zooAsJson =
+    testCase "zoo.fsx --json: every row of the reference table, and nothing but JSON"
+    <| fun () ->
+        let ended =
+            Child.succeeding [ "fsi"; "--quiet"; Path.Combine(folder, "zoo.fsx"); "--json" ] ""
+
+        use json = JsonDocument.Parse ended.Output
+
+        let rows =
+            Map.ofList
+                [ for row in json.RootElement.EnumerateArray() ->
+                      string (row.GetProperty("name").GetString()), row ]
+
+        Expect.equal (Map.count rows) Zoo.all.Length "one for each model"
+
+        for expected in Data.rows "zoo.csv" do
+            let row = rows[expected["name"].Replace('_', '-')]
+
+            Expect.equal
+                (row.GetProperty("family").GetString())
+                (expected["family"].Replace('_', '-'))
+                "family"
+
+            for column in [ "parameters"; "trainable_parameters"; "macs_224"; "macs_224_merged" ] do
+                Expect.equal
+                    (string (row.GetProperty(column).GetInt64()))
+                    expected[column]
+                    $"""{column} of {expected["name"]}"""
+
+        Expect.equal
+            [ for property in json.RootElement[0].EnumerateObject() -> property.Name ]
+            [ "name"
+              "family"
+              "parameters"
+              "trainable_parameters"
+              "macs_224"
+              "macs_224_merged" ]
+            "the fields"
 
 let private consumer =
     testCase "the C# program: trains, saves, loads, predicts"
@@ -107,4 +156,5 @@ let tests =
           for name in names do
               if name <> "quickstart.fsx" then
                   script name
+          zooAsJson
           consumer ]
