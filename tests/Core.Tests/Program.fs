@@ -12,6 +12,7 @@ let main arguments =
       testList "layers" [ AgainstOracle.tests; Laws.tests; Equivariance.tests ]
       testList "backbones" [ Zoo.tests; Building.tests; WholeModels.tests ]
       testList "analysis" [ Costs.tests; ReceptiveFields.tests ]
+      testList "dense tasks" [ PaperFigures.tests; DenseModels.tests ]
       testList "goldens" [ LayerGoldens.tests; MicroModels.tests; FullModels.tests ] ]
     |> testList "core"
     |> runTestsWithCLIArgs [] arguments

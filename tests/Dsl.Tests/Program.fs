@@ -14,6 +14,7 @@ let main arguments =
       PatternMatches.tests
       testList "printing" [ PrintedTexts.tests; PrintedLaws.tests ]
       ModelVerbs.tests
+      DenseVerbs.tests
       testSequenced
       <| testList "scripts" [ Refusals.tests; Samples.tests; Prompt.tests; ReadMe.tests ] ]
     |> testList "DSL"
