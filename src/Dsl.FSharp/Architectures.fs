@@ -22,11 +22,33 @@ module Architectures =
     let convolutions (layers: (int * int * int) list) : ConvolutionStem =
         layers |> List.map Convolution |> ValueList.From |> ConvolutionStem
 
+    /// Whether the stem's convolutions have biases: not unless said.
+    let convolutionBias (biased: bool) (stem: ConvolutionStem) : ConvolutionStem = stem.With(bias = biased)
+
+    /// <summary>Zeros on each side of the map before each of the stem's convolutions: half the kernel unless said.</summary>
+    /// <example><code lang="fsharp">backbone "cswin" (convolutions [ 7, 4, 64 ] |> convolutionPadding 2 |> convolutionBias true)</code></example>
+    let convolutionPadding (zeros: int) (stem: ConvolutionStem) : ConvolutionStem =
+        let padded (convolution: Convolution) =
+            Convolution(convolution.Kernel, convolution.Stride, convolution.Channels, Padding = zeros)
+
+        stem.With(convolutions = ValueList.From(Seq.map padded stem.Convolutions))
+
+    /// <summary>No norm and no activation between the stem's convolutions; the one norm stands after the last: NAT's.</summary>
+    /// <example><code lang="fsharp">backbone "nat" (convolutions [ 3, 2, 32; 3, 2, 64 ] |> plainBetween |> convolutionBias true)</code></example>
+    let plainBetween (stem: ConvolutionStem) : ConvolutionStem = stem.With(activatedBetween = false)
+
     // ------------------------------------------------------------------------------------------ heads
 
     /// <summary>The mean of all tokens and a linear layer to <c>classes</c> logits.</summary>
     /// <example><code lang="fsharp">QnAViT.tiny |> head (classify 10)</code></example>
     let classify (classes: int) : Head = AveragePoolHead classes
+
+    /// <summary>
+    /// A class token among those of the last stage, and a linear layer to <c>classes</c> logits. The last stage attends to all
+    /// tokens whatever their places: <c>globalAttention</c> or <c>spatialReduction 1</c>.
+    /// </summary>
+    /// <example><code lang="fsharp">Pvt.tiny |> head (classifyByToken 10)</code></example>
+    let classifyByToken (classes: int) : Head = ClassTokenHead classes
 
     /// The mean of all tokens, without a classifier: what a backbone ends in unless told otherwise.
     let pooledFeatures: Head = AveragePoolHead 0
@@ -83,7 +105,7 @@ module Architectures =
     let sizePolicy (policy: SizePolicy) (architecture: Architecture) : Architecture =
         architecture.With(sizePolicy = policy)
 
-    /// What the official codebases do differently: <c>pytorch</c>, the default, or <c>flax</c>.
+    /// What the official codebases do differently: <c>pytorch</c>, the default, <c>flax</c>, <c>pvt</c>, <c>cswin</c> or <c>nat</c>.
     let conventions (conventions: Conventions) (architecture: Architecture) : Architecture =
         architecture.With(conventions = conventions)
 
@@ -93,13 +115,26 @@ module Architectures =
     /// The conventions of the official QnA code.
     let flax: Conventions = Conventions.Flax
 
+    /// The conventions of PVT and PVTv2.
+    let pvt: Conventions = Conventions.Pvt
+
+    /// The conventions of CSWin.
+    let cswin: Conventions = Conventions.CSwin
+
+    /// The conventions of NAT and DiNAT.
+    let nat: Conventions = Conventions.Nat
+
     /// The activation of MLPs and convolutional stems.
     let activation (activation: Activation) (architecture: Architecture) : Architecture =
         architecture.With(conventions = architecture.Conventions.With(activation = activation))
 
-    /// The ε of every layer norm.
+    /// The ε of layer norms: of every one, unless <c>embeddingNormEpsilon</c> says otherwise.
     let normEpsilon (epsilon: float) (architecture: Architecture) : Architecture =
         architecture.With(conventions = architecture.Conventions.With(normEpsilon = epsilon))
+
+    /// The ε of the layer norms in stems, in transitions, and inside attention with reduced keys.
+    let embeddingNormEpsilon (epsilon: float) (architecture: Architecture) : Architecture =
+        architecture.With(conventions = architecture.Conventions.With(embeddingNormEpsilon = epsilon))
 
     /// How weights start.
     let initialization (initialization: Initialization) (architecture: Architecture) : Architecture =

@@ -32,6 +32,48 @@ module Attentions =
     let globalAttention: Blocks<Global, HeadsMissing, One> =
         Blocks.one (Block(GlobalAttention(headless)))
 
+    /// <summary>
+    /// A block of attention to fewer keys: one for each patch of <c>side</c>×<c>side</c> tokens; 1: one for each token.
+    /// </summary>
+    /// <example><code lang="fsharp">stage (2 * spatialReduction 8 |> heads 1 |> mlpRatio 8.0) |> positions</code></example>
+    let spatialReduction (side: int) : Blocks<SpatialReduction, HeadsMissing, One> =
+        Blocks.one (Block(SpatialReductionAttention(side, headless)))
+
+    /// <summary>A block of attention to <c>side</c>×<c>side</c> keys, however many tokens there are.</summary>
+    /// <example><code lang="fsharp">stage (3 * pooledAttention 7 |> heads 1 |> mlpConvolution MlpConvolution.DepthwiseAfterRelu)</code></example>
+    let pooledAttention (side: int) : Blocks<Pooled, HeadsMissing, One> =
+        Blocks.one (Block(PooledAttention(side, headless)))
+
+    /// <summary>
+    /// A block of attention in stripes of <c>width</c> tokens, vertical ones for half of its heads and horizontal ones for the
+    /// others, which are an even number.
+    /// </summary>
+    /// <example><code lang="fsharp">stage (21 * crossShaped 7 |> heads 8)</code></example>
+    let crossShaped (width: int) : Blocks<CrossShaped, HeadsMissing, One> =
+        Blocks.one (Block(CrossShapedAttention(width, headless)))
+
+    /// <summary>A block of attention in a window of <c>size</c>×<c>size</c> tokens around each, moved inwards at the border.</summary>
+    /// <example><code lang="fsharp">stage (3 * (neighbourhood 7 + dilated 8 (neighbourhood 7)) |> heads 2)</code></example>
+    let neighbourhood (size: int) : Blocks<Neighbourhood, HeadsMissing, One> =
+        Blocks.one (Block(NeighbourhoodAttention(size, headless)))
+
+    /// <summary>The same windows of every <c>step</c>-th token.</summary>
+    /// <example><code lang="fsharp">3 * (neighbourhood 7 + dilated 8 (neighbourhood 7)) |> heads 2</code></example>
+    let dilated
+        (step: int)
+        (blocks: Blocks<Neighbourhood, 'heads, 'count>)
+        : Blocks<Neighbourhood, 'heads, 'count> =
+        blocks
+        |> Blocks.mapOnly (fun (neighbourhood: NeighbourhoodAttention) -> neighbourhood.With(dilation = step))
+
+    /// <summary>
+    /// Attention of all tokens to all, to whose output a depthwise convolution of the values is added: CSwin's last stage.
+    /// </summary>
+    /// <example><code lang="fsharp">stage (globalAttention |> locallyEnhanced |> heads 16)</code></example>
+    let locallyEnhanced (blocks: Blocks<Global, 'heads, 'count>) : Blocks<Global, 'heads, 'count> =
+        blocks
+        |> Blocks.mapOnly (fun (everywhere: GlobalAttention) -> everywhere.With(locallyEnhanced = true))
+
     /// <summary>The same windows, moved by half their side in both directions.</summary>
     /// <example><code lang="fsharp">3 * (window 7 + shifted (window 7)) |> heads 12</code></example>
     let shifted (blocks: Blocks<Window, 'heads, 'count>) : Blocks<Window, 'heads, 'count> =
@@ -70,7 +112,16 @@ module Attentions =
     /// Branches without a layer scale, as blocks are made.
     let noLayerScale (blocks: Blocks<'kind, 'heads, 'count>) : Blocks<'kind, 'heads, 'count> =
         blocks
-        |> Blocks.map (fun block -> Block(block.Attention, MlpRatio = block.MlpRatio))
+        |> Blocks.map (fun block ->
+            Block(block.Attention, MlpRatio = block.MlpRatio, MlpConvolution = block.MlpConvolution))
+
+    /// <summary>Whether the MLP mixes neighbouring tokens: a depthwise convolution of its hidden channels, none unless said.</summary>
+    /// <example><code lang="fsharp">3 * spatialReduction 8 |> heads 1 |> mlpConvolution MlpConvolution.Depthwise</code></example>
+    let mlpConvolution
+        (convolution: MlpConvolution)
+        (blocks: Blocks<'kind, 'heads, 'count>)
+        : Blocks<'kind, 'heads, 'count> =
+        blocks |> Blocks.map _.With(mlpConvolution = convolution)
 
     /// <summary>The side of the attention window. Among blocks of several kinds, those without a window stay as they are.</summary>
     /// <example><code lang="fsharp">QnAViT.tiny |> everyQna (windowSize 7)</code></example>
@@ -82,8 +133,9 @@ module Attentions =
         |> Blocks.mapOnly (fun (qna: QnAAttention) -> qna.With(window = size))
         |> Blocks.mapOnly (fun (slide: SlideAttention) -> slide.With(window = size))
         |> Blocks.mapOnly (fun (window: WindowAttention) -> window.With(window = size))
+        |> Blocks.mapOnly (fun (neighbourhood: NeighbourhoodAttention) -> neighbourhood.With(window = size))
 
-    /// <summary>Another attention in blocks that otherwise stay as they are: heads, MLP ratio and layer scale are theirs.</summary>
+    /// <summary>Another attention in blocks that otherwise stay as they are: heads, MLP and layer scale are theirs.</summary>
     /// <example><code lang="fsharp">Swin.tiny |> inStages [ 1; 2 ] (attention (slide 3))</code></example>
     let attention
         (replacement: Blocks<'kind, HeadsMissing, One>)
@@ -166,9 +218,32 @@ module Attentions =
     let logitScale (factor: float) (blocks: Blocks<Slide, 'heads, 'count>) : Blocks<Slide, 'heads, 'count> =
         blocks |> ofSlide _.With(scale = factor)
 
-    // ------------------------------------------------------------------------------------------ windows and global attention
+    // ------------------------------------------------------------------------------------------ fewer keys, stripes
 
-    /// <summary>Whether the joint projection to queries, keys and values has a bias.</summary>
+    /// Tokens on a side of the patch that becomes one key.
+    let reduction
+        (side: int)
+        (blocks: Blocks<SpatialReduction, 'heads, 'count>)
+        : Blocks<SpatialReduction, 'heads, 'count> =
+        blocks
+        |> Blocks.mapOnly (fun (reduced: SpatialReductionAttention) -> reduced.With(reduction = side))
+
+    /// Keys on a side of the pooled map.
+    let poolSize (side: int) (blocks: Blocks<Pooled, 'heads, 'count>) : Blocks<Pooled, 'heads, 'count> =
+        blocks
+        |> Blocks.mapOnly (fun (pooled: PooledAttention) -> pooled.With(pool = side))
+
+    /// Tokens across a stripe.
+    let stripeWidth
+        (width: int)
+        (blocks: Blocks<CrossShaped, 'heads, 'count>)
+        : Blocks<CrossShaped, 'heads, 'count> =
+        blocks
+        |> Blocks.mapOnly (fun (cross: CrossShapedAttention) -> cross.With(stripe = width))
+
+    // ------------------------------------------------------------------------------------------ biases and their order
+
+    /// <summary>Whether the projections to queries, keys and values have biases.</summary>
     /// <example><code lang="fsharp">window 7 |> qkvBias false |> heads 3</code></example>
     let qkvBias
         (biased: bool)
@@ -178,6 +253,11 @@ module Attentions =
         |> Blocks.mapOnly (fun (slide: SlideAttention) -> slide.With(qkvBias = biased))
         |> Blocks.mapOnly (fun (window: WindowAttention) -> window.With(qkvBias = biased))
         |> Blocks.mapOnly (fun (everywhere: GlobalAttention) -> everywhere.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (neighbourhood: NeighbourhoodAttention) ->
+            neighbourhood.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (cross: CrossShapedAttention) -> cross.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (reduced: SpatialReductionAttention) -> reduced.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (pooled: PooledAttention) -> pooled.With(qkvBias = biased))
 
     /// Whether the output projection has a bias.
     let projectionBias
@@ -188,7 +268,10 @@ module Attentions =
         |> Blocks.mapOnly (fun (window: WindowAttention) -> window.With(projectionBias = biased))
         |> Blocks.mapOnly (fun (everywhere: GlobalAttention) -> everywhere.With(projectionBias = biased))
 
-    /// <summary>All projections with a bias, or none of them, in blocks of any kind.</summary>
+    /// <summary>
+    /// Projections with a bias, or without one, in blocks of any kind. The output's is left where it always has one: everywhere
+    /// but in QnA, windows and global attention.
+    /// </summary>
     /// <example><code lang="fsharp">qna 3 |> biases true |> heads 8</code></example>
     let biases (biased: bool) (blocks: Blocks<'kind, 'heads, 'count>) : Blocks<'kind, 'heads, 'count> =
         blocks
@@ -198,14 +281,21 @@ module Attentions =
             window.With(qkvBias = biased, projectionBias = biased))
         |> Blocks.mapOnly (fun (everywhere: GlobalAttention) ->
             everywhere.With(qkvBias = biased, projectionBias = biased))
+        |> Blocks.mapOnly (fun (neighbourhood: NeighbourhoodAttention) ->
+            neighbourhood.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (cross: CrossShapedAttention) -> cross.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (reduced: SpatialReductionAttention) -> reduced.With(qkvBias = biased))
+        |> Blocks.mapOnly (fun (pooled: PooledAttention) -> pooled.With(qkvBias = biased))
 
-    /// Whether logits in windows have a learned bias for each relative position and head.
+    /// Whether logits have a learned bias for each relative position and head, as they do unless said.
     let relativeBias
         (biased: bool)
-        (blocks: Blocks<Window, 'heads, 'count>)
-        : Blocks<Window, 'heads, 'count> =
+        (blocks: Blocks<'kind, 'heads, 'count> when 'kind :> HasRelativeBias)
+        : Blocks<'kind, 'heads, 'count> =
         blocks
         |> Blocks.mapOnly (fun (window: WindowAttention) -> window.With(positionBias = biased))
+        |> Blocks.mapOnly (fun (neighbourhood: NeighbourhoodAttention) ->
+            neighbourhood.With(positionBias = biased))
 
     /// In which order the joint projection lays out queries, keys and values.
     let qkvOrder

@@ -9,8 +9,11 @@ type AnyKind =
 /// Kinds of attention that look through a window.
 and HasWindow = interface end
 
-/// Kinds with one joint projection to queries, keys and values.
+/// Kinds that project every token to queries, keys and values, with a bias or without.
 and HasQkv = interface end
+
+/// Kinds whose logits may have a learned bias for each relative position and head.
+and HasRelativeBias = interface end
 
 /// Ordinary self-attention, in windows or over the whole map: its heads have an order, its output a projection bias.
 and SelfAttention =
@@ -28,7 +31,26 @@ and Slide =
 /// Blocks of attention in windows that do not overlap, plain or shifted (arXiv 2103.14030).
 and Window =
     inherit HasWindow
+    inherit HasRelativeBias
     inherit SelfAttention
+
+/// Blocks of attention in a window around each token, plain or dilated (arXiv 2204.07143, 2209.15001).
+and Neighbourhood =
+    inherit HasWindow
+    inherit HasRelativeBias
+    inherit HasQkv
+
+/// Blocks of attention in vertical and horizontal stripes (arXiv 2107.00652).
+and CrossShaped =
+    inherit HasQkv
+
+/// Blocks whose keys and values come from patches of the map (arXiv 2102.12122).
+and SpatialReduction =
+    inherit HasQkv
+
+/// Blocks whose keys and values come from a map of fixed size, pooled from the whole (arXiv 2106.13797).
+and Pooled =
+    inherit HasQkv
 
 /// Blocks of attention of all tokens to all tokens.
 and Global =

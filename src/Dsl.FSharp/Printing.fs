@@ -251,10 +251,14 @@ module Printing =
     /// One transition on a line.
     let transition (transition: Transition) : string = Words.transition transition
 
-    /// A stage's blocks, a line for each run of equal ones, and its transition.
+    /// A stage's blocks, a line for each run of equal ones, what stands around them, and its transition.
     let stage (stage: Stage) : string =
         Words.lines
-            [ yield! Words.blocks Words.givenHeads (List.ofSeq stage.Blocks)
+            [ if stage.PositionEmbedding then
+                  "an embedding of places"
+              yield! Words.blocks Words.givenHeads (List.ofSeq stage.Blocks)
+              if stage.Norm then
+                  "a norm"
               match stage.Transition with
               | null -> ()
               | next -> $"then {transition next}" ]

@@ -23,11 +23,28 @@ module Stages =
     /// Swin's patch merging, for <c>downsample</c>.
     let merge: PatchMerging = PatchMerging()
 
-    /// A convolution of <c>kernel</c>×<c>kernel</c> tokens, for <c>downsample</c>.
+    /// A convolution of <c>kernel</c>×<c>kernel</c> tokens, for <c>downsample</c>; without a bias unless <c>downsample</c> is told.
     let convolve (kernel: int) : StridedConvolution = StridedConvolution(Kernel = kernel)
 
+    /// <summary>
+    /// Patches of <c>size</c>×<c>size</c> tokens that do not overlap, an even number, each projected to one token with a bias,
+    /// for <c>downsample</c>: PVT's.
+    /// </summary>
+    /// <example><code lang="fsharp">stage (2 * spatialReduction 8 |> heads 1) |> downsample (patches 2, channels = 128)</code></example>
+    let patches (size: int) : StridedConvolution =
+        StridedConvolution(Kernel = size, Stride = size, Bias = true)
+
+    /// <summary>A learned embedding of each token's place, added before the blocks: PVT's.</summary>
+    /// <example><code lang="fsharp">stage (2 * spatialReduction 8 |> heads 1) |> positions</code></example>
+    let positions (stage: Stage) : Stage = stage.With(positionEmbedding = true)
+
+    /// <summary>A norm after the blocks, before the transition: PVTv2's. After the last stage the head has one.</summary>
+    /// <example><code lang="fsharp">stage (2 * spatialReduction 8 |> heads 1) |> normed |> downsample (convolve 3)</code></example>
+    let normed (stage: Stage) : Stage = stage.With(norm = true)
+
     /// The stage without a transition: the next one goes on with the same map.
-    let noTransition (stage: Stage) : Stage = Stage stage.Blocks
+    let noTransition (stage: Stage) : Stage =
+        Stage(stage.Blocks, PositionEmbedding = stage.PositionEmbedding, Norm = stage.Norm)
 
     /// Any transition of the records.
     let transition (next: Transition) (stage: Stage) : Stage = stage.With(transition = next)
@@ -67,15 +84,19 @@ type Transitions =
         | Some channels -> transition (PatchMerging(Channels = Nullable channels))
 
     /// <summary>Ends a stage with a strided convolution.</summary>
-    /// <param name="by">Its kernel: <c>convolve 3</c>.</param>
-    /// <param name="stride">Its step: 2 unless said.</param>
+    /// <param name="by">Its kernel: <c>convolve 3</c>, or <c>patches 2</c>.</param>
+    /// <param name="stride">Its step: 2 unless said; that of patches is their side.</param>
     /// <param name="channels">Channels after it: twice those before, unless said.</param>
+    /// <param name="bias">Whether it has a bias: patches do and others do not, unless said.</param>
     /// <example><code lang="fsharp">stage (2 * slide 3 |> heads 3) |> downsample (convolve 3, channels = 96)</code></example>
-    static member downsample(by: StridedConvolution, ?stride: int, ?channels: int) : Stage -> Stage =
+    static member downsample
+        (by: StridedConvolution, ?stride: int, ?channels: int, ?bias: bool)
+        : Stage -> Stage =
         transition (
             StridedConvolution(
                 Kernel = by.Kernel,
                 Stride = defaultArg stride by.Stride,
+                Bias = defaultArg bias by.Bias,
                 Channels = (channels |> Option.map Nullable |> Option.defaultValue by.Channels)
             )
         )

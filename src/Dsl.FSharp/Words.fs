@@ -74,18 +74,31 @@ module internal Words =
         | Global everywhere ->
             [ unusual "order" everywhere.Order QkvOrder.QkvMajor lowered
               flag "qkv bias" everywhere.QkvBias true
-              flag "projection bias" everywhere.ProjectionBias true ]
+              flag "projection bias" everywhere.ProjectionBias true
+              flag "locally enhanced" everywhere.LocallyEnhanced false ]
+        | Neighbourhood neighbourhood ->
+            [ unusual "dilation" neighbourhood.Dilation 1 string
+              flag "qkv bias" neighbourhood.QkvBias true
+              flag "position bias" neighbourhood.PositionBias true ]
+        | CrossShaped cross -> [ flag "qkv bias" cross.QkvBias true ]
+        | FewerKeys(SpatialReduction reduced) -> [ flag "qkv bias" reduced.QkvBias true ]
+        | FewerKeys(Pooled pooled) -> [ flag "qkv bias" pooled.QkvBias true ]
 
-    let private window (attention: Attention) =
+    /// The side that an attention is of: of its window, the width of its stripes, the side of what becomes a key.
+    let private side (attention: Attention) =
         match attention with
         | QnA qna -> $" {qna.Window}×{qna.Window}"
         | Slide slide -> $" {slide.Window}×{slide.Window}"
         | Window window -> $" {window.Window}×{window.Window}"
+        | Neighbourhood neighbourhood -> $" {neighbourhood.Window}×{neighbourhood.Window}"
+        | CrossShaped cross -> $" {cross.Stripe}"
+        | FewerKeys(SpatialReduction reduced) -> $" {reduced.Reduction}×{reduced.Reduction}"
+        | FewerKeys(Pooled pooled) -> $" {pooled.Pool}×{pooled.Pool}"
         | Global _ -> ""
 
-    /// Kind, window, heads, and what is not the default.
+    /// Kind, side, heads, and what is not the default.
     let attention (heads: Attention -> string) (attention: Attention) : string list =
-        $"{attention.Kind}{window attention}"
+        $"{attention.Kind}{side attention}"
         :: heads attention
         :: List.concat (refinements attention)
 
@@ -96,7 +109,45 @@ module internal Words =
     let block (heads: Attention -> string) (block: Block) : string =
         attention heads block.Attention
         @ unusual "MLP ratio" block.MlpRatio 4.0 string
+        @ unusual "MLP convolution" block.MlpConvolution MlpConvolution.None lowered
         @ number "layer scale" block.LayerScale
+        |> String.concat ", "
+
+    /// A stem with its channels, and what is not the default.
+    let stem (stem: Stem) : string =
+        let parts =
+            match stem with
+            | Patches patches ->
+                $"patches {patches.PatchSize}×{patches.PatchSize}, channels {patches.Channels}"
+                :: List.concat [ flag "bias" patches.Bias true; flag "norm" patches.Norm true ]
+            | Convolutions stem ->
+                [ for convolution in stem.Convolutions ->
+                      $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}, channels {convolution.Channels}"
+                      :: number "padding" convolution.Padding
+                      |> String.concat ", " ]
+                @ List.concat
+                    [ flag "bias" stem.Bias false
+                      flag "norm and activation between" stem.ActivatedBetween true ]
+
+        String.concat ", " parts
+
+    /// A head with its classes, and what is not the default.
+    let head (head: Head) : string =
+        let kind =
+            match head with
+            | AveragePool _ -> [ "average pool" ]
+            | ClassToken _ -> [ "class token" ]
+            | QnAPool pool ->
+                "qna pool"
+                :: plural pool.Heads "head"
+                :: unusual "queries" pool.Queries 2 string
+                @ flag "skip path" pool.Skip true
+
+        kind
+        @ [ (match head.Classes with
+             | 0 -> "features"
+             | 1 -> "1 class"
+             | classes -> $"{classes} classes") ]
         |> String.concat ", "
 
     /// A transition with its block or kernel.
@@ -108,7 +159,11 @@ module internal Words =
             match transition with
             | Merging _ -> "patch merging", []
             | Strided convolution ->
-                $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}", []
+                (if convolution.IsPatches && convolution.Kernel = convolution.Stride then
+                     $"patches {convolution.Kernel}×{convolution.Kernel}"
+                 else
+                     $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}"),
+                flag "bias" convolution.Bias false
             | QnADown down ->
                 $"downsampling by {down.Stride} with {inside down.Attention down.MlpRatio down.LayerScale}",
                 unusual "skip" down.Skip SkipPath.Convolution lowered

@@ -22,6 +22,7 @@ let private flags = [ true; false ]
 
 let private ofAll<'kind, 'heads> () : Refinement<Blocks<'kind, 'heads, Many>> list list =
     [ setting "mlpRatio" "MlpRatio" [ 0.5; 3.0; 4.0 ] mlpRatio
+      setting "mlpConvolution" "MlpConvolution" (everyCase ()) mlpConvolution
       settingAll "noLayerScale" [ "LayerScale", null ] noLayerScale
       :: setting "layerScale" "LayerScale" [ 0.1; 1e-5 ] layerScale ]
 
@@ -67,7 +68,33 @@ let private ofWindow<'heads> () : Refinement<Blocks<Window, 'heads, Many>> list 
         [ settingAll "shifted" [ "Shifted", true ] shifted ] ]
 
 let private ofGlobal<'heads> () : Refinement<Blocks<Global, 'heads, Many>> list list =
-    ofAll () @ ofSelfAttention ()
+    ofAll ()
+    @ ofSelfAttention ()
+    @ [ [ settingAll "locallyEnhanced" [ "LocallyEnhanced", true ] locallyEnhanced ] ]
+
+let private qkvBiases<'kind, 'heads when 'kind :> HasQkv>
+    ()
+    : Refinement<Blocks<'kind, 'heads, Many>> list list =
+    [ setting "qkvBias" "QkvBias" flags qkvBias
+      setting "biases" "QkvBias" flags biases ]
+
+let private ofNeighbourhood<'heads> () : Refinement<Blocks<Neighbourhood, 'heads, Many>> list list =
+    ofAll ()
+    @ qkvBiases ()
+    @ [ windows ()
+        setting "relativeBias" "PositionBias" flags relativeBias
+        setting "dilated" "Dilation" [ 2; 8 ] dilated ]
+
+let private ofCrossShaped<'heads> () : Refinement<Blocks<CrossShaped, 'heads, Many>> list list =
+    ofAll ()
+    @ qkvBiases ()
+    @ [ setting "stripeWidth" "Stripe" [ 1; 7 ] stripeWidth ]
+
+let private ofSpatialReduction<'heads> () : Refinement<Blocks<SpatialReduction, 'heads, Many>> list list =
+    ofAll () @ qkvBiases () @ [ setting "reduction" "Reduction" [ 1; 4 ] reduction ]
+
+let private ofPooled<'heads> () : Refinement<Blocks<Pooled, 'heads, Many>> list list =
+    ofAll () @ qkvBiases () @ [ setting "poolSize" "Pool" [ 5; 9 ] poolSize ]
 
 /// Of blocks of several kinds, where each refinement changes those that know its property.
 let private ofMixture: Refinement<Blocks<AnyKind, HeadsGiven, Many>> list list =
@@ -101,13 +128,21 @@ let private mixture =
     + (slide 5 |> heads 3)
     + (window 7 |> heads 4)
     + (globalAttention |> heads 5)
+    + (neighbourhood 5 |> heads 6)
+    + (crossShaped 2 |> heads 2)
+    + (spatialReduction 4 |> heads 3)
+    + (pooledAttention 7 |> heads 4)
 
 let private mixtures =
     let kinds =
         [ qna 3 |> heads 2 |> toBlocks
           slide 5 |> heads 3 |> toBlocks
           shifted (window 7) |> heads 4 |> toBlocks
-          globalAttention |> heads 5 |> toBlocks ]
+          globalAttention |> heads 5 |> toBlocks
+          dilated 2 (neighbourhood 5) |> heads 6 |> toBlocks
+          crossShaped 2 |> heads 2 |> toBlocks
+          spatialReduction 4 |> heads 3 |> toBlocks
+          pooledAttention 7 |> heads 4 |> toBlocks ]
 
     let block = Gen.elements kinds |> Gen.map (List.exactlyOne >> ofBlock)
 
@@ -169,19 +204,29 @@ let private replacement =
             Expect.equal after.Attention.Heads before.Attention.Heads "heads are kept"
             Expect.equal after.MlpRatio before.MlpRatio "the MLP ratio is kept"
             Expect.equal after.LayerScale before.LayerScale "the layer scale is kept"
+            Expect.equal after.MlpConvolution before.MlpConvolution "the MLP's convolution is kept"
 
             Expect.equal
                 (toBlocks (template |> heads before.Attention.Heads))
                 [ Block after.Attention ]
                 "the attention is that of the template"
 
-    testProperty "another attention keeps heads, MLP ratio and layer scale"
+    testProperty "another attention keeps heads, MLP and layer scale"
     <| Prop.forAll mixtures (fun row ->
-        let row = row + (row |> mlpRatio 2.0) + (row |> layerScale 0.1)
+        let row =
+            row
+            + (row |> mlpRatio 2.0)
+            + (row |> layerScale 0.1)
+            + (row |> mlpConvolution MlpConvolution.Depthwise)
+
         replaced row (slide 3 |> padding EdgePadding.Circular)
         replaced row (qna 5 |> queries 4)
         replaced row (shifted (window 7))
-        replaced row globalAttention)
+        replaced row globalAttention
+        replaced row (dilated 2 (neighbourhood 7))
+        replaced row (crossShaped 2)
+        replaced row (spatialReduction 8)
+        replaced row (pooledAttention 7))
 
 /// The tests of this file.
 let tests =
@@ -191,6 +236,10 @@ let tests =
           kind "Slide" (slide 3) (ofSlide ()) (ofSlide ())
           kind "windows" (window 7) (ofWindow ()) (ofWindow ())
           kind "global attention" globalAttention (ofGlobal ()) (ofGlobal ())
+          kind "neighbourhoods" (neighbourhood 7) (ofNeighbourhood ()) (ofNeighbourhood ())
+          kind "stripes" (crossShaped 2) (ofCrossShaped ()) (ofCrossShaped ())
+          kind "spatial reduction" (spatialReduction 8) (ofSpatialReduction ()) (ofSpatialReduction ())
+          kind "pooled attention" (pooledAttention 7) (ofPooled ()) (ofPooled ())
           testList "several kinds" (laws mixture read (givenHeads () :: ofMixture) |> List.truncate 3)
           repetition
           replacement ]

@@ -39,6 +39,7 @@ let private architectures =
                 settingAll $"stages {rows}" [ "Stages", box (ValueList.From rows) ] (stages rows) ]
           [ headOf "head (classify 10)" (classify 10)
             headOf "head pooledFeatures" pooledFeatures
+            headOf "head (classifyByToken 10)" (classifyByToken 10)
             headOf "head (classifyByQna …)" (classifyByQna (5, heads = 4, queries = 3, skip = false)) ]
           setting "classes" "Classes" [ 0; 10 ] classes
           setting "imageChannels" "ImageChannels" [ 1; 3 ] imageChannels
@@ -50,13 +51,17 @@ let private architectures =
           setting "dropPath" "DropPath" [ 0.0; 0.2 ] dropPath
           setting "sizePolicy" "SizePolicy" (everyCase ()) sizePolicy
           [ conventionsOf "conventions pytorch" pytorch
-            conventionsOf "conventions flax" flax ]
+            conventionsOf "conventions flax" flax
+            conventionsOf "conventions pvt" pvt
+            conventionsOf "conventions cswin" cswin
+            conventionsOf "conventions nat" nat ]
           setting "activation" "Activation" (everyCase ()) activation
           setting "normEpsilon" "NormEpsilon" [ 1e-5; 1e-6 ] normEpsilon
+          setting "embeddingNormEpsilon" "EmbeddingNormEpsilon" [ 1e-5; 1e-6 ] embeddingNormEpsilon
           setting "initialization" "Initialization" (everyCase ()) initialization
           setting "parameterNaming" "Naming" (everyCase ()) parameterNaming ]
 
-let private patches =
+let private patchStems =
     // The patch's size and channels are arguments of `patchify`, so no refinement sets them.
     let read (patches: PatchStem) =
         [ properties patches |> Map.remove "PatchSize" |> Map.remove "Channels" ]
@@ -76,6 +81,35 @@ let private withoutRefinement =
       "EvaluationBatchSize"
       "CheckpointEvery"
       "CheckpointEverySteps" ]
+
+let private convolutional =
+    // Kernels, strides and channels are arguments of `convolutions`.
+    let read (stem: ConvolutionStem) =
+        let paddings =
+            [ for convolution in stem.Convolutions -> convolution.Padding ] |> List.distinct
+
+        [ properties stem
+          |> Map.remove "Convolutions"
+          |> Map.add "Padding" (box (List.exactlyOne paddings)) ]
+
+    laws
+        (convolutions [ 7, 4, 32; 3, 2, 48 ])
+        read
+        [ setting "convolutionBias" "Bias" [ true; false ] convolutionBias
+          setting "convolutionPadding" "Padding" [ 0; 2 ] convolutionPadding
+          [ settingAll "plainBetween" [ "ActivatedBetween", false ] plainBetween ] ]
+
+let private stageParts =
+    let next: Transition list =
+        [ PatchMerging(); StridedConvolution(Bias = true, Channels = 24) ]
+
+    laws
+        (stage (2 * qna 3 |> heads 4))
+        (properties >> Map.remove "Blocks" >> List.singleton)
+        [ [ settingAll "positions" [ "PositionEmbedding", true ] positions ]
+          [ settingAll "normed" [ "Norm", true ] normed ]
+          settingAll "noTransition" [ "Transition", null ] noTransition
+          :: setting "transition" "Transition" next transition ]
 
 let private training =
     let read (options: TrainingOptions) =
@@ -103,5 +137,7 @@ let tests =
     testList
         "wholes"
         [ testList "architectures" architectures
-          testList "patches" patches
+          testList "patches" patchStems
+          testList "convolutions" convolutional
+          testList "stages" stageParts
           testList "training options" training ]

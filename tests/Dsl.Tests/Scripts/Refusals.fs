@@ -13,6 +13,11 @@ let private refused =
       "padding of a QnA block", "FS0001", "Slide", "qna 3 |> padding EdgePadding.Circular"
       "a shift of blocks without windows", "FS0001", "Window", "shifted globalAttention"
       "a window of global attention", "FS0001", "HasWindow", "globalAttention |> windowSize 7"
+      "a window of stripes", "FS0001", "HasWindow", "crossShaped 2 |> windowSize 7"
+      "a dilation of windows", "FS0001", "Neighbourhood", "dilated 2 (window 7)"
+      "enhanced values of neighbourhoods", "FS0001", "Global", "neighbourhood 7 |> locallyEnhanced"
+      "a table of biases of stripes", "FS0001", "HasRelativeBias", "crossShaped 2 |> relativeBias true"
+      "pooled keys from patches", "FS0001", "SpatialReduction", "pooledAttention 7 |> reduction 8"
       "a joint projection of a QnA block", "FS0001", "HasQkv", "qna 3 |> qkvBias false"
       "an output projection's bias of a slide block",
       "FS0001",
@@ -47,6 +52,11 @@ let private accepted =
       "window 7 |> windowSize 5"
       "slide 3 |> qkvBias false"
       "globalAttention |> projectionBias false"
+      "neighbourhood 7 |> windowSize 5"
+      "dilated 2 (neighbourhood 7)"
+      "globalAttention |> locallyEnhanced"
+      "neighbourhood 7 |> relativeBias true"
+      "spatialReduction 7 |> reduction 8"
       "someStage |> downsample (qna 3 |> heads 8)"
       "someStage |> downsample merge"
       "someStage |> downsample (convolve 3)"

@@ -41,12 +41,83 @@ let private slideSwinTiny =
     |> head (classify 1000)
     |> dropPath 0.2
 
+let private pvtTiny =
+    let stageOf reduction count ratio =
+        stage (2 * spatialReduction reduction |> heads count |> mlpRatio ratio)
+        |> positions
+
+    backbone "pvt-tiny" (patchify 4 64)
+    |> stages
+        [ stageOf 8 1 8.0 |> downsample (patches 2, channels = 128)
+          stageOf 4 2 8.0 |> downsample (patches 2, channels = 320)
+          stageOf 2 5 4.0 |> downsample (patches 2, channels = 512)
+          stageOf 1 8 4.0 ]
+    |> head (classifyByToken 1000)
+    |> dropPath 0.1
+    |> conventions pvt
+
+let private pvtV2Linear =
+    let stageOf count blocks ratio =
+        stage (
+            blocks * pooledAttention 7
+            |> heads count
+            |> mlpRatio ratio
+            |> mlpConvolution MlpConvolution.DepthwiseAfterRelu
+        )
+
+    let narrowing channels =
+        normed >> downsample (convolve 3, channels = channels, bias = true)
+
+    backbone "pvt-v2-b2-li" (convolutions [ 7, 4, 64 ] |> convolutionBias true)
+    |> stages
+        [ stageOf 1 3 8.0 |> narrowing 128
+          stageOf 2 4 8.0 |> narrowing 320
+          stageOf 5 6 4.0 |> narrowing 512
+          stageOf 8 3 4.0 ]
+    |> head (classify 1000)
+    |> dropPath 0.1
+    |> conventions pvt
+
+let private cswinTiny =
+    let down = downsample (convolve 3, bias = true)
+
+    backbone "cswin-tiny" (convolutions [ 7, 4, 64 ] |> convolutionPadding 2 |> convolutionBias true)
+    |> stages
+        [ stage (crossShaped 1 |> heads 2) |> down
+          stage (2 * crossShaped 2 |> heads 4) |> down
+          stage (21 * crossShaped 7 |> heads 8) |> down
+          stage (globalAttention |> locallyEnhanced |> heads 16) ]
+    |> head (classify 1000)
+    |> dropPath 0.2
+    |> conventions cswin
+
+let private dinatMini =
+    let near = neighbourhood 7
+    let pair step = near + dilated step near
+    let ratio blocks = blocks |> mlpRatio 3.0
+    let down = downsample (convolve 3)
+
+    backbone "dinat-mini" (convolutions [ 3, 2, 32; 3, 2, 64 ] |> plainBetween |> convolutionBias true)
+    |> stages
+        [ stage (pair 8 + near |> heads 2 |> ratio) |> down
+          stage (2 * pair 4 |> heads 4 |> ratio) |> down
+          stage (3 * pair 2 |> heads 8 |> ratio) |> down
+          // Maps of 7×7 are one window: none is dilated.
+          stage (5 * near |> heads 16 |> ratio) ]
+    |> head (classify 1000)
+    |> dropPath 0.2
+    |> conventions nat
+
 let private models =
     [ for declared, published in
           [ qnaVitTiny, QnAViT.tiny
             qnaVitTiny |> everyQna (windowSize 7) |> named "qna-vit-tiny-7x7", QnAViT.tiny7x7
             swinTiny, Swin.tiny
-            slideSwinTiny, SlideSwin.tiny ] do
+            slideSwinTiny, SlideSwin.tiny
+            pvtTiny, Pvt.tiny
+            pvtV2Linear, PvtV2.b2Linear
+            cswinTiny, CSwin.tiny
+            dinatMini, DiNAT.mini ] do
           testCase published.Name
           <| fun () -> Expect.equal declared published "declared in the language" ]
 
@@ -179,6 +250,18 @@ let private transitions: (string * (Stage -> Stage) * Transition) list =
       "merging with its own channels",
       downsample (PatchMerging(Channels = Nullable 24)),
       PatchMerging(Channels = Nullable 24)
+      "by a convolution with a bias",
+      downsample (convolve 3, bias = true),
+      StridedConvolution(Kernel = 3, Bias = true)
+      "by a record with its own bias",
+      downsample (StridedConvolution(Bias = true)),
+      StridedConvolution(Bias = true)
+      "downsample (patches 2)",
+      downsample (patches 2),
+      StridedConvolution(Kernel = 2, Stride = 2, Bias = true)
+      "patches without a bias",
+      downsample (patches 4, bias = false, channels = 24),
+      StridedConvolution(Kernel = 4, Stride = 4, Channels = Nullable 24)
       "upsample (qna 3)", upsample (qna 3 |> heads 8), QnAUpsampling down
       "by 3 to 24 channels",
       upsample (qna 3 |> heads 8 |> layerScale 0.1, factor = 3, channels = 24),
@@ -198,6 +281,16 @@ let private stagesAndHeads =
               "later"
 
           Expect.isNull (transitionOf (downsample merge >> noTransition)) "none"
+
+      testCase "an embedding of places and a norm stay where the transition goes"
+      <| fun () ->
+          let around = stage (slide 3 |> heads 2) |> positions |> normed
+          Expect.equal (around |> downsample merge |> noTransition) around "the stage"
+
+          Expect.equal
+              around
+              (Stage((stage (slide 3 |> heads 2)).Blocks, PositionEmbedding = true, Norm = true))
+              "the record"
 
       testCase "andThen adds blocks before the transition"
       <| fun () ->
@@ -225,8 +318,21 @@ let private stagesAndHeads =
               (ConvolutionStem(ValueList.From [ Convolution(3, 2, 24); Convolution(5, 1, 48) ]))
               "convolutions"
 
+          Expect.equal
+              (convolutions [ 7, 4, 24 ]
+               |> convolutionPadding 2
+               |> convolutionBias true
+               |> plainBetween)
+              (ConvolutionStem(
+                  ValueList.From [ Convolution(7, 4, 24, Padding = 2) ],
+                  Bias = true,
+                  ActivatedBetween = false
+              ))
+              "convolutions with options"
+
           Expect.equal (patchify 4 96) (PatchStem(4, 96)) "patches"
           Expect.equal (classify 10) (AveragePoolHead 10) "classes"
+          Expect.equal (classifyByToken 10) (ClassTokenHead 10) "by a class token"
           Expect.equal pooledFeatures (AveragePoolHead 0) "features"
           Expect.equal (classifyByQna (10, heads = 4)) (QnAPoolHead(10, 4)) "by QnA"
 

@@ -15,12 +15,20 @@ let private cases: (string * Type * obj list * (obj -> unit)) list =
       [ QnAAttention(3, 2)
         SlideAttention(3, 2)
         WindowAttention(7, 2)
+        NeighbourhoodAttention(7, 2)
+        CrossShapedAttention(2, 2)
+        SpatialReductionAttention(8, 2)
+        PooledAttention(7, 2)
         GlobalAttention 2 ],
       fun value ->
           match value :?> Attention with
           | QnA qna -> matched value qna
           | Slide slide -> matched value slide
           | Window window -> matched value window
+          | Neighbourhood neighbourhood -> matched value neighbourhood
+          | CrossShaped cross -> matched value cross
+          | FewerKeys(SpatialReduction reduced) -> matched value reduced
+          | FewerKeys(Pooled pooled) -> matched value pooled
           | Global everywhere -> matched value everywhere
       "query norm",
       typeof<QueryNorm>,
@@ -51,11 +59,12 @@ let private cases: (string * Type * obj list * (obj -> unit)) list =
           | Convolutions convolutions -> matched value convolutions
       "head",
       typeof<Head>,
-      [ AveragePoolHead 10; QnAPoolHead(10, 2) ],
+      [ AveragePoolHead 10; QnAPoolHead(10, 2); ClassTokenHead 10 ],
       fun value ->
           match value :?> Head with
           | AveragePool average -> matched value average
-          | QnAPool pool -> matched value pool ]
+          | QnAPool pool -> matched value pool
+          | ClassToken token -> matched value token ]
 
 /// The tests of this file.
 let tests =

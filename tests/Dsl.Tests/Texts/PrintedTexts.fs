@@ -204,7 +204,24 @@ let private rows =
                 .Text,
             [ "window 7×7, 2 heads, shifted, order head major, no qkv bias, no projection bias, no position bias" ]
             (globalAttention |> heads 2 |> qkvOrder QkvOrder.HeadMajor |> biases false).Text,
-            [ "global, 2 heads, order head major, no qkv bias, no projection bias" ] ] do
+            [ "global, 2 heads, order head major, no qkv bias, no projection bias" ]
+            (globalAttention |> locallyEnhanced |> heads 2).Text, [ "global, 2 heads, locally enhanced" ]
+            (neighbourhood 7 |> heads 2).Text, [ "neighbourhood 7×7, 2 heads" ]
+            (dilated 8 (neighbourhood 7) |> heads 2 |> biases false |> relativeBias false).Text,
+            [ "dilated neighbourhood 7×7, 2 heads, dilation 8, no qkv bias, no position bias" ]
+            (crossShaped 2 |> heads 4 |> biases false).Text, [ "cross-shaped 2, 4 heads, no qkv bias" ]
+            (spatialReduction 8
+             |> heads 1
+             |> qkvBias false
+             |> mlpConvolution MlpConvolution.Depthwise)
+                .Text,
+            [ "reduction 8×8, 1 head, no qkv bias, MLP convolution depthwise" ]
+            (pooledAttention 7
+             |> heads 1
+             |> qkvBias false
+             |> mlpConvolution MlpConvolution.DepthwiseAfterRelu)
+                .Text,
+            [ "pooled 7×7, 1 head, no qkv bias, MLP convolution depthwise after relu" ] ] do
           printed lines.Head (fun () -> blocks) lines
 
       testCase "blocks print as their text by any way"
@@ -224,6 +241,8 @@ let private stageTexts =
           [ downsample merge, "then patch merging"
             downsample (merge, channels = 24), "then patch merging, channels 24"
             downsample (convolve 3), "then convolution 3×3, stride 2"
+            downsample (convolve 3, bias = true), "then convolution 3×3, stride 2, bias"
+            downsample (patches 2, channels = 24), "then patches 2×2, channels 24, bias"
             downsample (qna 3 |> heads 8), "then downsampling by 2 with qna 3×3, 8 heads"
             downsample (
                 qna 3 |> heads 8 |> layerScale 0.1,
@@ -237,6 +256,20 @@ let private stageTexts =
               text
               (fun () -> Printing.stage (stage (2 * slide 3 |> heads 4) |> change))
               [ "2 × slide 3×3, 4 heads"; text ]
+
+      printed
+          "a stage with an embedding of places and a norm"
+          (fun () ->
+              Printing.stage (
+                  stage (2 * spatialReduction 8 |> heads 1)
+                  |> positions
+                  |> normed
+                  |> downsample (patches 2)
+              ))
+          [ "an embedding of places"
+            "2 × reduction 8×8, 1 head"
+            "a norm"
+            "then patches 2×2, bias" ]
 
       printed
           "a stage without a transition"
