@@ -68,7 +68,8 @@ internal static class BackboneParts
         {
             PatchMerging merging =>
                 new PatchMergingLayer(channels, merging.OutputChannels(channels), architecture.SizePolicy, conventions, place),
-            StridedConvolution convolution => new StridedConvolutionLayer(convolution, channels, conventions, place),
+            StridedConvolution convolution =>
+                new StridedConvolutionLayer(convolution, channels, architecture.SizePolicy, conventions, place),
             QnADownsampling down => new QnATransitionLayer(down, channels, rates.Dequeue(), conventions, place),
             QnAUpsampling up => new QnATransitionLayer(up, channels, rates.Dequeue(), conventions, place),
             _ => throw new InvalidOperationException($"unknown transition {transition.GetType()}"),

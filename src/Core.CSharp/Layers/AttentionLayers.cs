@@ -29,6 +29,10 @@ public static class AttentionLayers
             SlideAttention slide => new SlideLayer(slide, channels, conventions, place),
             WindowAttention window => new WindowLayer(window, channels, sizePolicy, conventions, place),
             GlobalAttention global => new GlobalLayer(global, channels, conventions, place),
+            SpatialReductionAttention reduced => new SpatialReductionLayer(reduced, channels, sizePolicy, conventions, place),
+            PooledAttention pooled => new PooledLayer(pooled, channels, conventions, place),
+            CrossShapedAttention cross => new CrossShapedLayer(cross, channels, sizePolicy, conventions, place),
+            NeighbourhoodAttention near => new NeighbourhoodLayer(near, channels, sizePolicy, conventions, place),
             _ => throw new ArgumentException($"{place}: no layer for an attention of kind '{attention.Kind}'"),
         };
     }

@@ -1,11 +1,45 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using static TorchSharp.torch;
 
 namespace LocalAttention.Core.Layers;
 
-/// <summary>Multi-head attention of a sequence's tokens to each other: <c>softmax(q·kᵀ/√d + bias) · v</c>.</summary>
+/// <summary>Multi-head attention: <c>softmax(q·kᵀ/√d + bias) · v</c>.</summary>
 internal static class DotProductAttention
 {
+    /// <summary>Attention of all tokens of a map to all.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[B, H, W, 3C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="order">How the <c>3C</c> channels are laid out.</param>
+    /// <returns><c>[B, H, W, C]</c>.</returns>
+    public static Tensor AttendWhole(Tensor projected, int heads, QkvOrder order)
+    {
+        var (batch, height, width) = (projected.size(0), (int)projected.size(1), (int)projected.size(2));
+        var channels = (int)(projected.size(3) / 3);
+        if (Backends.For(projected) == Backend.FusedCpu)
+        {
+            var whole = new AttentionMap(
+                batch, new WindowAxis(height, height, 0), new WindowAxis(width, width, 0), heads, channels / heads, order);
+            return FusedAttention.Apply(projected, whole, table: null, biasWindow: 0);
+        }
+        return Attend(projected.flatten(1, 2), heads, order, bias: null).view(batch, height, width, channels);
+    }
+
+    /// <summary>Attention of queries to the keys and values of another, smaller map.</summary>
+    /// <param name="queries"><c>[B, H, W, C]</c>.</param>
+    /// <param name="keysAndValues">All keys, then all values, <c>[B, H', W', 2C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <returns><c>[B, H, W, C]</c>.</returns>
+    public static Tensor AttendTo(Tensor queries, Tensor keysAndValues, int heads)
+    {
+        var (batch, channels) = (queries.size(0), queries.size(3));
+        var width = channels / heads;
+        var own = queries.view(batch, -1, heads, width).transpose(1, 2) / Math.Sqrt(width);
+        var others = keysAndValues.view(batch, -1, 2, heads, width).permute(2, 0, 3, 1, 4).unbind(0);
+        return own.matmul(others[0].transpose(2, 3)).softmax(-1).matmul(others[1]).transpose(1, 2).reshape(queries.shape);
+    }
+
     /// <summary>Attends inside each sequence.</summary>
     /// <param name="projected">Queries, keys and values, <c>[N, L, 3C]</c>.</param>
     /// <param name="heads">Heads, <c>h</c>.</param>

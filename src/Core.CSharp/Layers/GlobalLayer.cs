@@ -1,5 +1,3 @@
-using LocalAttention.Core.Kernels;
-using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,9 +5,12 @@ using static TorchSharp.torch;
 namespace LocalAttention.Core.Layers;
 
 /// <summary>
-/// Self-attention of all tokens of a map to all, without a position bias: <c>[B, H, W, C]</c> to the same shape.
+/// Self-attention of all tokens of a map to all, without a position bias: <c>[B, H, W, C]</c> to the same shape. Where it is
+/// locally enhanced, a depthwise 3×3 convolution of the values, zeros around the map, is added before the output's projection
+/// (CSwin, arXiv 2107.00652, section 3.3):
+/// <code>proj(softmax(q·kᵀ/√d)·v + get_v(v))</code>
 /// </summary>
-/// <remarks>Parameters: <c>qkv.{weight,bias}</c>, <c>proj.{weight,bias}</c>.</remarks>
+/// <remarks>Parameters: <c>qkv.{weight,bias}</c>, <c>get_v.{weight,bias}</c>, <c>proj.{weight,bias}</c>.</remarks>
 public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
 {
     private readonly GlobalAttention _attention;
@@ -17,6 +18,7 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
     private readonly string _place;
 
     private readonly Linear qkv;
+    private readonly Conv2d? get_v;
     private readonly Linear proj;
 
     /// <summary>A layer with freshly initialised parameters: float32, on the CPU.</summary>
@@ -35,6 +37,7 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
         _place = place;
         var initialization = (conventions ?? Conventions.PyTorch).Initialization;
         qkv = WeightInitialization.Linear(channels, 3L * channels, attention.QkvBias, initialization);
+        get_v = attention.LocallyEnhanced ? WeightInitialization.Depthwise(channels, initialization) : null;
         proj = WeightInitialization.Linear(channels, channels, attention.ProjectionBias, initialization);
         RegisterComponents();
     }
@@ -45,17 +48,19 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
     /// <exception cref="ArgumentException">The map has another rank, width, element type or device.</exception>
     public override Tensor forward(Tensor map)
     {
-        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        MapInput.Require(map, _channels, qkv.weight, _place);
         using var scope = NewDisposeScope();
-        if (Backends.For(map) == Backend.FusedCpu)
+        var projected = Projection.Apply(qkv, map);
+        var attended = DotProductAttention.AttendWhole(projected, _attention.Heads, _attention.Order);
+        if (get_v is not null)
         {
-            var whole = new AttentionMap(
-                batch, new WindowAxis((int)height, (int)height, 0), new WindowAxis((int)width, (int)width, 0),
-                _attention.Heads, _channels / _attention.Heads, _attention.Order);
-            var fused = FusedAttention.Apply(Projection.Apply(qkv, map), whole, table: null, biasWindow: 0);
-            return Projection.Apply(proj, fused).MoveToOuterDisposeScope();
+            attended = attended + LocalEnhancement.Apply(get_v, Values(projected));
         }
-        var attended = DotProductAttention.Attend(qkv.call(map.flatten(1, 2)), _attention.Heads, _attention.Order, bias: null);
-        return proj.call(attended).view(map.shape).MoveToOuterDisposeScope();
+        return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The values of all heads side by side, <c>[B, H, W, C]</c>.</summary>
+    private Tensor Values(Tensor projected) => _attention.Order == QkvOrder.QkvMajor
+        ? projected.narrow(3, 2L * _channels, _channels)
+        : projected.unflatten(3, [_attention.Heads, 3, _channels / _attention.Heads]).select(4, 2).flatten(3);
 }

@@ -6,8 +6,14 @@ using static TorchSharp.torch;
 
 namespace LocalAttention.Core.Layers;
 
-/// <summary>Two linear layers with an activation between them, on every token alone: <c>fc2(activation(fc1(x)))</c>.</summary>
-/// <remarks>Parameters: <c>fc1.{weight,bias}</c>, <c>fc2.{weight,bias}</c>.</remarks>
+/// <summary>
+/// Two linear layers with an activation between them, on every token alone: <c>fc2(activation(fc1(x)))</c>. With a depthwise
+/// 3×3 convolution of the hidden channels (PVTv2, arXiv 2106.13797, section 3.3), zeros around the map, neighbouring tokens
+/// mix: <c>fc2(activation(dwconv(fc1(x))))</c>, or after a ReLU <c>fc2(activation(dwconv(relu(fc1(x)))))</c>.
+/// </summary>
+/// <remarks>
+/// Parameters: <c>fc1.{weight,bias}</c>, <c>dwconv.{weight,bias}</c>, <c>fc2.{weight,bias}</c>.
+/// </remarks>
 public sealed class Mlp : nn.Module<Tensor, Tensor>
 {
     // Hidden elements that no cache holds, and that one does.
@@ -15,27 +21,42 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     private const long HiddenOfPart = 2_000_000;
 
     private readonly Activation _activation;
+    private readonly bool _rectified;
 
     private readonly Linear fc1;
+    private readonly Conv2d? dwconv;
     private readonly Linear fc2;
 
     /// <summary>An MLP with freshly initialised parameters: float32, on the CPU.</summary>
     /// <param name="channels">Channels that enter and leave.</param>
     /// <param name="hidden">Channels between.</param>
     /// <param name="conventions">The activation, and how weights start; none: PyTorch's.</param>
-    public Mlp(int channels, int hidden, Conventions? conventions = null)
+    /// <param name="convolution">Whether neighbouring tokens mix.</param>
+    public Mlp(
+        int channels, int hidden, Conventions? conventions = null, MlpConvolution convolution = MlpConvolution.None)
         : base(nameof(Mlp))
     {
         conventions ??= Conventions.PyTorch;
         _activation = conventions.Activation;
         fc1 = WeightInitialization.Linear(channels, hidden, bias: true, conventions.Initialization);
+        _rectified = convolution == MlpConvolution.DepthwiseAfterRelu;
+        if (convolution != MlpConvolution.None)
+        {
+            dwconv = WeightInitialization.ByFanOut(
+                WeightInitialization.Depthwise(hidden, conventions.Initialization), conventions.Initialization);
+        }
         fc2 = WeightInitialization.Linear(hidden, channels, bias: true, conventions.Initialization);
         RegisterComponents();
     }
 
-    /// <summary>From <c>[…, C]</c> to <c>[…, C]</c>.</summary>
+    /// <summary>From <c>[…, C]</c> to <c>[…, C]</c>; with a convolution, from <c>[B, H, W, C]</c>.</summary>
+    /// <exception cref="ArgumentException">There is a convolution, and the input is no map.</exception>
     public override Tensor forward(Tensor input)
     {
+        if (dwconv is not null)
+        {
+            return Mix(input, dwconv);
+        }
         if (_activation is Activation.Relu || !FusedGelu.Takes(input) || Backends.For(input) != Backend.FusedCpu)
         {
             using var hidden = Projection.Apply(fc1, input);
@@ -44,6 +65,16 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
         }
         var learns = is_grad_enabled() && (input.requires_grad || parameters().Any(parameter => parameter.requires_grad));
         return learns ? Learn(input) : Infer(input);
+    }
+
+    /// <summary>With neighbouring tokens mixed between the layers.</summary>
+    private Tensor Mix(Tensor input, Conv2d convolution)
+    {
+        MapInput.Require(input, fc1.weight.size(1), fc1.weight, "mlp");
+        using var scope = NewDisposeScope();
+        var hidden = Projection.Apply(fc1, input);
+        var mixed = LocalEnhancement.Apply(convolution, _rectified ? nn.functional.relu(hidden) : hidden);
+        return Projection.Apply(fc2, Activations.Fused(mixed, _activation)).MoveToOuterDisposeScope();
     }
 
     private Tensor Learn(Tensor input)

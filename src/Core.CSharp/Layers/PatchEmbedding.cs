@@ -32,7 +32,7 @@ public sealed class PatchEmbedding : nn.Module<Tensor, Tensor>
         _sizePolicy = sizePolicy;
         proj = WeightInitialization.Convolution(
             imageChannels, stem.Channels, stem.PatchSize, stem.PatchSize, padding: 0, stem.Bias, conventions.Initialization);
-        norm = stem.Norm ? nn.LayerNorm(stem.Channels, conventions.NormEpsilon) : null;
+        norm = stem.Norm ? nn.LayerNorm(stem.Channels, conventions.EpsilonAroundBlocks) : null;
         RegisterComponents();
     }
 

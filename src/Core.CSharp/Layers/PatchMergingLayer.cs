@@ -37,7 +37,7 @@ public sealed class PatchMergingLayer : nn.Module<Tensor, Tensor>
         _channels = channels;
         _sizePolicy = sizePolicy;
         _place = place;
-        norm = nn.LayerNorm(4L * channels, conventions.NormEpsilon);
+        norm = nn.LayerNorm(4L * channels, conventions.EpsilonAroundBlocks);
         reduction = WeightInitialization.Linear(4L * channels, outputChannels, bias: false, conventions.Initialization);
         RegisterComponents();
     }

@@ -48,7 +48,7 @@ public sealed class TransformerBlock : nn.Module<Tensor, Tensor>
         norm1 = nn.LayerNorm(channels, conventions.NormEpsilon);
         attn = block.Attention.Build(channels, sizePolicy, conventions, place);
         norm2 = nn.LayerNorm(channels, conventions.NormEpsilon);
-        mlp = new Mlp(channels, block.HiddenChannels(channels), conventions);
+        mlp = new Mlp(channels, block.HiddenChannels(channels), conventions, block.MlpConvolution);
         gamma_1 = LayerScale.Of(block.LayerScale, channels);
         gamma_2 = LayerScale.Of(block.LayerScale, channels);
         RegisterComponents();

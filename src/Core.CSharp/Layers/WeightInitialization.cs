@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LocalAttention.Core.Layers;
 
-/// <summary>How weights start, as the two official codebases do it.</summary>
+/// <summary>How weights start, as the official codebases do it.</summary>
 internal static class WeightInitialization
 {
     /// <summary>The deviation of a normal distribution of deviation 1 after it is cut at ±2.</summary>
@@ -37,6 +37,34 @@ internal static class WeightInitialization
             {
                 nn.init.zeros_(offset);
             }
+        }
+        return layer;
+    }
+
+    /// <summary>A 3×3 convolution of each channel by itself, zeros around the map, with a bias; it starts as others do.</summary>
+    public static Conv2d Depthwise(long channels, Initialization initialization)
+    {
+        var layer = nn.Conv2d(channels, channels, 3, padding: 1, groups: channels);
+        if (initialization == Initialization.LecunNormal)
+        {
+            Weight(layer.weight, 9, initialization);
+            nn.init.zeros_(layer.bias!);
+        }
+        return layer;
+    }
+
+    /// <summary>
+    /// Starts a convolution as PVTv2 does, where the convention is PyTorch's: variance 2/fan-out, where the fan-out is that of
+    /// one group, and bias 0.
+    /// </summary>
+    public static Conv2d ByFanOut(Conv2d layer, Initialization initialization)
+    {
+        if (initialization == Initialization.TruncatedNormal)
+        {
+            var weight = layer.weight;
+            var fanOut = weight.size(0) * weight.size(2) * weight.size(3) / layer.groups;
+            nn.init.normal_(weight, 0, Math.Sqrt(2.0 / Math.Max(1, fanOut)));
+            nn.init.zeros_(layer.bias!);
         }
         return layer;
     }

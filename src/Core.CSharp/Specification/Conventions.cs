@@ -57,6 +57,8 @@ public sealed record Conventions
     /// </summary>
     public double? EmbeddingNormEpsilon { get; init; }
 
+    internal double EpsilonAroundBlocks => EmbeddingNormEpsilon ?? NormEpsilon;
+
     /// <summary>The activation.</summary>
     public Activation Activation { get; init; } = Activation.Gelu;
 
