@@ -5,6 +5,8 @@ namespace LocalAttention.Core.Analysis;
 /// <summary>Which tokens of a map the attentions read.</summary>
 internal static class AttentionReach
 {
+    private const string EnhancedLocally = "the values' convolution ends at the border with zeros";
+
     /// <summary>The step of an attention on a map.</summary>
     public static MixingStep Of(Attention attention, Part part)
     {
@@ -16,29 +18,35 @@ internal static class AttentionReach
                 return Step($"qna window of {qna.Window}", Both(map, length => OfQnA(qna, length))) with { Beyond = "the window ends with the map" };
             case SlideAttention slide:
                 return Step($"slide window of {slide.Window}", Both(map, length => KernelRule.Around(length, slide.Window, BorderOf(slide.Padding))))
-                    with { Beyond = $"{slide.Padding.ToString().ToLowerInvariant()} padding" };
+                    with
+                { Beyond = $"{slide.Padding.ToString().ToLowerInvariant()} padding" };
             case WindowAttention window:
                 return Step($"{(window.Shifted ? "shifted window" : "window")} of {window.Window}", Both(map, length => OfWindow(window, length)))
-                    with { Beyond = "the map cuts windows" };
+                    with
+                { Beyond = "the map cuts windows" };
             case NeighbourhoodAttention neighbourhood:
                 var dilated = neighbourhood.Dilation > 1 ? $" of every {neighbourhood.Dilation}th token" : "";
                 return Step($"neighbourhood of {neighbourhood.Window}{dilated}", Both(map, length => OfNeighbourhood(neighbourhood, length)))
-                    with { Beyond = "the window is moved inwards" };
+                    with
+                { Beyond = "the window is moved inwards" };
             case CrossShapedAttention cross:
                 return Step(
                     $"cross-shaped stripes of {cross.Stripe}",
-                    new ReadingPath(new WholeRule(map.Height, null), Stripe(cross.Stripe, map.Width)),
+                    new ReadingPath(AlongStripe(map.Height), Stripe(cross.Stripe, map.Width)),
                     new ReadingPath(Stripe(cross.Stripe, map.Height), new WholeRule(map.Width, null)))
-                    with { Beyond = "zero padding of the values' convolution" };
+                    with
+                { Beyond = "zero padding of the values' convolution" };
             case SpatialReductionAttention reduced:
                 var what = reduced.Reduction > 1 ? $"keys of all patches of {reduced.Reduction}" : "keys of all tokens";
                 return Step(what, Both(map, length => OfReduction(reduced.Reduction, length)))
-                    with { Beyond = "zero padding of the last patch" };
+                    with
+                { Beyond = "zero padding of the last patch" };
             case PooledAttention pooled:
                 return Step($"keys of all cells of a {pooled.Pool}×{pooled.Pool} grid", Both(map, length => OfPooled(pooled.Pool, length)));
             case GlobalAttention global:
                 return Step("keys of all tokens", Both(map, length => new WholeRule(length, global.LocallyEnhanced ? null : 1)))
-                    with { Beyond = "zero padding of the values' convolution" };
+                    with
+                { Beyond = "zero padding of the values' convolution" };
             default:
                 throw new InvalidOperationException($"unknown attention {attention.GetType()}");
         }
@@ -67,7 +75,9 @@ internal static class AttentionReach
     };
 
     private static AxisRule OfWindow(WindowAttention window, int length) => window.Window >= length
-        ? new WholeRule(length, window.PositionBias ? null : 1)
+        ? window.PositionBias
+            ? new WholeRule(length, null, "the window is the map, whose places its position bias tells apart")
+            : new WholeRule(length, 1)
         : new PartitionRule(length, window.Window, window.Shifted ? window.Window / 2 : 0);
 
     private static AxisRule OfNeighbourhood(NeighbourhoodAttention neighbourhood, int length)
@@ -85,17 +95,25 @@ internal static class AttentionReach
 
     /// <summary>Across stripes, along which everything is read: the values' convolution ends at the stripe's border too.</summary>
     private static AxisRule Stripe(int stripe, int length) => stripe >= length
-        ? new WholeRule(length, null)
+        ? AlongStripe(length)
         : new PartitionRule(length, stripe, 0);
 
-    private static WholeRule OfReduction(int reduction, int length) =>
-        new(length, length % reduction == 0 ? reduction : null);
+    private static WholeRule AlongStripe(int length) => new(length, null, EnhancedLocally);
+
+    private static WholeRule OfGlobal(GlobalAttention global, int length) =>
+        global.LocallyEnhanced ? new(length, null, EnhancedLocally) : new(length, 1);
+
+    private static WholeRule OfReduction(int reduction, int length) => length % reduction == 0
+        ? new(length, reduction)
+        : new(length, null, $"patches of {reduction} do not divide {length} tokens");
 
     /// <summary>A roll that takes cells to cells: by n / gcd(n, p) tokens, the last of which is the whole map.</summary>
     private static WholeRule OfPooled(int pool, int length)
     {
         var step = length / GreatestCommonDivisor(length, pool);
-        return new(length, step < length || length == 1 ? step : null);
+        return step < length
+            ? new(length, step)
+            : new(length, null, $"a grid of {pool} cells divides {length} tokens in no equal groups");
     }
 
     private static int GreatestCommonDivisor(int one, int other) => other == 0 ? one : GreatestCommonDivisor(other, one % other);

@@ -22,8 +22,11 @@ internal abstract record AxisRule(int Inputs, int Outputs)
     /// <summary>The inputs that an output reads, all of them on the map; some may come twice.</summary>
     public abstract IEnumerable<int> Reads(int output);
 
-    /// <summary>Whether an output would read otherwise if the map went on beyond its border.</summary>
-    public abstract bool MeetsBorder(int output);
+    /// <summary>
+    /// The outputs that read only inputs from <paramref name="first"/> to below <paramref name="end"/>, and none beyond them; the
+    /// end may come before the first where there are none.
+    /// </summary>
+    public abstract (long First, long End) Inside(long first, long end);
 
     /// <summary>
     /// What the outputs from <paramref name="first"/> to <paramref name="last"/> read on a map without borders, whose token 0 is
@@ -83,7 +86,7 @@ internal sealed record KernelRule(int Inputs, int Outputs, int Side, int Stride,
 
     public override int? RollStep =>
         (long)Outputs * Stride == (long)Inputs * Upsampling
-        && (Border == BorderRule.Circular || !Enumerable.Range(0, Outputs).Any(MeetsBorder))
+        && (Border == BorderRule.Circular || Inside(0, Inputs) == (0, Outputs))
             ? Stride
             : null;
 
@@ -102,8 +105,11 @@ internal sealed record KernelRule(int Inputs, int Outputs, int Side, int Stride,
             .Where(input => input >= 0 && input < Inputs);
     }
 
-    public override bool MeetsBorder(int output) =>
-        Start(output) < 0 || Start(output) + ((long)(Side - 1) * Dilation) >= Inputs;
+    public override (long First, long End) Inside(long first, long end)
+    {
+        var places = Floor(end - 1 + Before - ((long)(Side - 1) * Dilation), Stride) + 1;
+        return (-Floor(-(first + Before), Stride) * Upsampling, Math.Min(Outputs, places * Upsampling));
+    }
 
     public override (long First, long Last)? WithoutBorders(long first, long last) =>
         ((Floor(first, Upsampling) * Stride) - Before,
@@ -151,7 +157,8 @@ internal sealed record PartitionRule(int Length, int Side, int Shift) : AxisRule
         return Enumerable.Range((int)first, (int)(Math.Min(Length - 1, last) - first) + 1);
     }
 
-    public override bool MeetsBorder(int output) => Window(output) is var (first, last) && (first < 0 || last >= Length);
+    public override (long First, long End) Inside(long first, long end) =>
+        ((-Floor(-(first - Shift), Side) * Side) + Shift, (Floor(end - Shift, Side) * Side) + Shift);
 
     public override (long First, long Last)? WithoutBorders(long first, long last) => (Window(first).First, Window(last).Last);
 
@@ -164,8 +171,9 @@ internal sealed record PartitionRule(int Length, int Side, int Shift) : AxisRule
 
 /// <summary>Every output reads every input.</summary>
 /// <param name="Inputs">Tokens that enter.</param>
-/// <param name="RollsBy">Tokens that a roll must be a multiple of; none: places differ, so no roll survives.</param>
-internal sealed record WholeRule(int Inputs, int? RollsBy) : AxisRule(Inputs, Inputs)
+/// <param name="RollsBy">Tokens that a roll must be a multiple of; none: no roll survives.</param>
+/// <param name="TellsPlacesApart">Why no roll survives; none where some do.</param>
+internal sealed record WholeRule(int Inputs, int? RollsBy, string? TellsPlacesApart = null) : AxisRule(Inputs, Inputs)
 {
     public override bool IsWhole => true;
 
@@ -175,7 +183,7 @@ internal sealed record WholeRule(int Inputs, int? RollsBy) : AxisRule(Inputs, In
 
     public override IEnumerable<int> Reads(int output) => Enumerable.Range(0, Inputs);
 
-    public override bool MeetsBorder(int output) => true;
+    public override (long First, long End) Inside(long first, long end) => (Inputs, 0);
 
     public override (long First, long Last)? WithoutBorders(long first, long last) => null;
 }

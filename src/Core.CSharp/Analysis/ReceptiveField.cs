@@ -135,7 +135,7 @@ public sealed record ReceptiveField(
     }
 
     /// <summary>The number in <c>stage 2, block 3</c>; beyond all stages for the head.</summary>
-    private static int StageOf(Part part) => part is HeadPart
+    internal static int StageOf(Part part) => part is HeadPart
         ? int.MaxValue
         : int.Parse(part.Place.Split(',')[0]["stage ".Length..], CultureInfo.InvariantCulture);
 
