@@ -115,7 +115,8 @@ public sealed class Backbone : nn.Module<Tensor, Tensor>
                 ? stage.Features(map, cls_token).Map
                 : stage.Features(map);
             map = stage.Transition(features);
-            if (dense && isLast && Architecture.Stages.Any(other => other.Norm))
+            // Behind a last transition the head's norm is of other channels.
+            if (dense && isLast && Architecture.Stages[^1].Transition is null && Architecture.Stages.Any(other => other.Norm))
             {
                 features = Normalisation.Apply(norm, features);
             }
