@@ -116,8 +116,97 @@ let everywhere (map: MapShape) : Gen<GlobalAttention> =
         let! order = Gen.elements [ QkvOrder.QkvMajor; QkvOrder.HeadMajor ]
         let! qkvBias = flag true
         let! projectionBias = flag true
-        return GlobalAttention(heads, Order = order, QkvBias = qkvBias, ProjectionBias = projectionBias)
+        let! locallyEnhanced = flag false
+
+        return
+            GlobalAttention(
+                heads,
+                Order = order,
+                QkvBias = qkvBias,
+                ProjectionBias = projectionBias,
+                LocallyEnhanced = locallyEnhanced
+            )
     }
+
+/// Attention to patches; with `exact`, such as divide the map.
+let reduction exact (map: MapShape) : Gen<SpatialReductionAttention> =
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+
+        let! side =
+            [ 1; 1; 2; 2; 3; 4; 8 ]
+            |> List.filter (fun side -> not exact || map.Size.IsMultipleOf side)
+            |> Gen.elements
+
+        let! qkvBias = flag true
+        return SpatialReductionAttention(side, heads, QkvBias = qkvBias)
+    }
+
+/// Attention to the averages of cells, more or fewer than tokens.
+let pooled (map: MapShape) : Gen<PooledAttention> =
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+        let! side = Gen.choose (1, 4)
+        let! qkvBias = flag true
+        return PooledAttention(side, heads, QkvBias = qkvBias)
+    }
+
+/// Whether a window divides the map, or holds it.
+let private covers (map: MapShape) side =
+    let divides length = length <= side || length % side = 0
+    divides map.Size.Height && divides map.Size.Width
+
+/// Attention in stripes, on an even number of channels; with `exact`, of stripes that divide the map or hold it.
+let crossShaped exact (map: MapShape) : Gen<CrossShapedAttention> =
+    gen {
+        let! heads =
+            divisors map.Channels
+            |> List.filter (fun heads -> heads % 2 = 0)
+            |> Gen.elements
+
+        let! stripe =
+            [ 1; 2; 3; 4; 7; max map.Size.Height map.Size.Width ]
+            |> List.filter (fun stripe -> not exact || covers map stripe)
+            |> Gen.elements
+
+        let! qkvBias = flag true
+        return CrossShapedAttention(stripe, heads, QkvBias = qkvBias)
+    }
+
+/// Neighbourhoods, dilated or not; with `exact`, such as the map holds.
+let neighbourhood exact (map: MapShape) : Gen<NeighbourhoodAttention> =
+    gen {
+        let! heads = Gen.elements (divisors map.Channels)
+
+        let! window, dilation =
+            [ 1, 1; 3, 1; 3, 1; 5, 1; 7, 1; 1, 2; 3, 2; 3, 3; 5, 2 ]
+            |> List.filter (fun (window, dilation) -> not exact || window * dilation <= map.Size.Shorter)
+            |> Gen.elements
+
+        let! qkvBias = flag true
+        let! positionBias = flag true
+
+        return
+            NeighbourhoodAttention(
+                window,
+                heads,
+                Dilation = dilation,
+                QkvBias = qkvBias,
+                PositionBias = positionBias
+            )
+    }
+
+/// Attention that asks for no token's place, so that a class token may be among them.
+let placeless (map: MapShape) : Gen<Attention> =
+    let whole =
+        everywhere map
+        |> Gen.map (fun attention -> attention.With(locallyEnhanced = false) :> Attention)
+
+    let plain =
+        reduction true map
+        |> Gen.map (fun attention -> attention.With(reduction = 1) :> Attention)
+
+    Gen.oneof [ whole; plain ]
 
 /// Any kind, valid on the map.
 let any exact (map: MapShape) : Gen<Attention> =
@@ -128,7 +217,12 @@ let any exact (map: MapShape) : Gen<Attention> =
         [ 3, upcasted (qna map.Channels)
           3, upcasted (slide map)
           3, upcasted (window exact map)
-          1, upcasted (everywhere map) ]
+          1, upcasted (everywhere map)
+          1, upcasted (reduction exact map)
+          1, upcasted (pooled map)
+          if map.Channels % 2 = 0 then
+              2, upcasted (crossShaped exact map)
+          2, upcasted (neighbourhood exact map) ]
 
 /// Windows nearer to 1, odd ones among them.
 let private sides window =
@@ -184,19 +278,66 @@ let simplerEverywhere (everywhere: GlobalAttention) : GlobalAttention list =
           everywhere.With(heads = heads)
       everywhere.With(order = QkvOrder.QkvMajor)
       everywhere.With(qkvBias = true)
-      everywhere.With(projectionBias = true) ]
+      everywhere.With(projectionBias = true)
+      everywhere.With(locallyEnhanced = false) ]
     |> otherThan everywhere
+
+/// Simpler attention to patches: smaller ones, one head.
+let simplerReduction (reduced: SpatialReductionAttention) : SpatialReductionAttention list =
+    [ for side in towards 1 reduced.Reduction do
+          reduced.With(reduction = side)
+      for heads in towards 1 reduced.Heads do
+          reduced.With(heads = heads)
+      reduced.With(qkvBias = true) ]
+    |> otherThan reduced
+
+/// Simpler attention to averages: fewer of them, one head.
+let simplerPooled (pooled: PooledAttention) : PooledAttention list =
+    [ for side in towards 1 pooled.Pool do
+          pooled.With(pool = side)
+      for heads in towards 1 pooled.Heads do
+          pooled.With(heads = heads)
+      pooled.With(qkvBias = true) ]
+    |> otherThan pooled
+
+/// Simpler attention in stripes: narrower ones, two heads.
+let simplerCrossShaped (cross: CrossShapedAttention) : CrossShapedAttention list =
+    [ for stripe in towards 1 cross.Stripe do
+          cross.With(stripe = stripe)
+      for heads in towards 2 cross.Heads do
+          if heads % 2 = 0 then
+              cross.With(heads = heads)
+      cross.With(qkvBias = true) ]
+    |> otherThan cross
+
+/// Simpler neighbourhoods: smaller, not dilated, one head, default flags.
+let simplerNeighbourhood (neighbourhood: NeighbourhoodAttention) : NeighbourhoodAttention list =
+    [ for side in sides neighbourhood.Window do
+          neighbourhood.With(window = side)
+      for heads in towards 1 neighbourhood.Heads do
+          neighbourhood.With(heads = heads)
+      for dilation in towards 1 neighbourhood.Dilation do
+          neighbourhood.With(dilation = dilation)
+      neighbourhood.With(qkvBias = true)
+      neighbourhood.With(positionBias = true) ]
+    |> otherThan neighbourhood
+
+/// Simpler attention of the same kind.
+let simplerOfKind (attention: Attention) : Attention list =
+    match attention with
+    | :? QnAAttention as qna -> [ for simpler in simplerQnA qna -> simpler ]
+    | :? SlideAttention as slide -> [ for simpler in simplerSlide slide -> simpler ]
+    | :? WindowAttention as window -> [ for simpler in simplerWindow window -> simpler ]
+    | :? GlobalAttention as everywhere -> [ for simpler in simplerEverywhere everywhere -> simpler ]
+    | :? SpatialReductionAttention as reduced -> [ for simpler in simplerReduction reduced -> simpler ]
+    | :? PooledAttention as pooled -> [ for simpler in simplerPooled pooled -> simpler ]
+    | :? CrossShapedAttention as cross -> [ for simpler in simplerCrossShaped cross -> simpler ]
+    | :? NeighbourhoodAttention as neighbourhood ->
+        [ for simpler in simplerNeighbourhood neighbourhood -> simpler ]
+    | unknown -> failwith $"no simpler {unknown.GetType()} is known"
 
 /// Simpler attention: the simplest kind, which is that of all tokens to all, then the same kind with simpler parts.
 let simpler (attention: Attention) : Attention list =
-    let sameKind: Attention list =
-        match attention with
-        | :? QnAAttention as qna -> [ for simpler in simplerQnA qna -> simpler ]
-        | :? SlideAttention as slide -> [ for simpler in simplerSlide slide -> simpler ]
-        | :? WindowAttention as window -> [ for simpler in simplerWindow window -> simpler ]
-        | :? GlobalAttention as everywhere -> [ for simpler in simplerEverywhere everywhere -> simpler ]
-        | unknown -> failwith $"no simpler {unknown.GetType()} is known"
-
     match attention with
-    | :? GlobalAttention -> sameKind
-    | _ -> GlobalAttention 1 :: GlobalAttention attention.Heads :: sameKind
+    | :? GlobalAttention -> simplerOfKind attention
+    | _ -> GlobalAttention 1 :: GlobalAttention attention.Heads :: simplerOfKind attention

@@ -103,7 +103,11 @@ let tests =
         [ against "qna" qna (100, 40)
           against "slide" slide (50, 20)
           against "window" window (80, 30)
-          against "global" everywhere (40, 20)
+          against "global" everywhere (60, 30)
+          against "reduction" reduction (60, 25)
+          against "pooled" pooled (50, 20)
+          against "cross-shaped" crossShaped (80, 30)
+          against "neighbourhood" neighbourhood (80, 25)
           testCase "the shifts of every slide layer are the oracle's"
           <| fun () ->
               for window in [ 1; 3; 5 ] do

@@ -42,7 +42,7 @@ let private mapSize =
 let private channels = Gen.elements [ 4; 6; 8; 12 ]
 let private batch = Gen.elements [ 1; 2 ]
 
-/// Slide, window or global attention.
+/// Any attention but QnA.
 let private keepingChannels (attention: MapShape -> Gen<'kind> when 'kind :> Attention) =
     gen {
         let! channels = channels
@@ -87,15 +87,10 @@ let qna =
 let slide = keepingChannels Attentions.slide
 let window = keepingChannels (Attentions.window false)
 let everywhere = keepingChannels Attentions.everywhere
-
-let private simplerAttention (case: LayerCase) : Attention list =
-    match case.Attention with
-    | :? QnAAttention as qna -> [ for simpler in Attentions.simplerQnA qna -> simpler ]
-    | :? SlideAttention as slide -> [ for simpler in Attentions.simplerSlide slide -> simpler ]
-    | :? WindowAttention as window -> [ for simpler in Attentions.simplerWindow window -> simpler ]
-    | :? GlobalAttention as everywhere ->
-        [ for simpler in Attentions.simplerEverywhere everywhere -> simpler ]
-    | unknown -> failwith $"no simpler {unknown.GetType()} is known"
+let reduction = keepingChannels (Attentions.reduction false)
+let pooled = keepingChannels Attentions.pooled
+let crossShaped = keepingChannels (Attentions.crossShaped false)
+let neighbourhood = keepingChannels (Attentions.neighbourhood false)
 
 let private fits (case: LayerCase) =
     let stage = Stage(ValueList.From [ Block case.Attention ])
@@ -113,7 +108,7 @@ let private fits (case: LayerCase) =
 /// The same case with a simpler layer, a smaller map, fewer channels or images.
 let simpler (case: LayerCase) =
     seq {
-        for attention in simplerAttention case do
+        for attention in Attentions.simplerOfKind case.Attention do
             if not case.Pools || attention.Kind <> "qna" then
                 { case with Attention = attention }
 
@@ -286,6 +281,14 @@ let oracle<'T when 'T :> INumeric<'T>> (case: LayerCase) (point: Parameters<'T>)
     | :? QnAAttention as qna -> qnaOracle qna case point
     | :? SlideAttention as slide -> slideOracle slide point
     | :? WindowAttention as window -> windowOracle window point
+    | :? SpatialReductionAttention as reduced ->
+        Reduced.spatial reduced.Heads reduced.Reduction point point["x"]
+    | :? PooledAttention as pooled -> Reduced.pooled pooled.Heads pooled.Pool point point["x"]
+    | :? CrossShapedAttention as cross -> Enhanced.crossShaped cross.Heads cross.Stripe point point["x"]
+    | :? NeighbourhoodAttention as neighbourhood ->
+        Neighbourhood.forward neighbourhood.Heads neighbourhood.Window neighbourhood.Dilation point point["x"]
+    | :? GlobalAttention as everywhere when everywhere.LocallyEnhanced ->
+        Enhanced.whole everywhere.Heads (orderOf everywhere.Order) point point["x"]
     | :? GlobalAttention as everywhere ->
         Global.forward everywhere.Heads (orderOf everywhere.Order) point point["x"]
     | unknown -> failwith $"the oracle has no {unknown.GetType()}"

@@ -105,6 +105,31 @@ let private oddWindow (case: LayerCase) =
 let private interiorSlide =
     slide |> Gen.map (fun case -> { case with Map = ImageSize(4, 5) })
 
+let private interiorNeighbourhood =
+    neighbourhood |> Gen.map (fun case -> { case with Map = ImageSize(4, 5) })
+
+/// The convolution of values ends at the map's border.
+let private placeless =
+    everywhere
+    |> Gen.map (fun case ->
+        let attention = case.Attention :?> GlobalAttention
+
+        { case with
+            Attention = attention.With(locallyEnhanced = false) })
+
+/// Attention to patches is equivariant to rolls by patches, as that to tokens is to rolls by tokens.
+let private wholePatches =
+    reduction
+    |> Gen.map (fun case ->
+        let side = 1 + (case.Attention :?> SpatialReductionAttention).Reduction % 3
+
+        let attention =
+            (case.Attention :?> SpatialReductionAttention).With(reduction = side)
+
+        { case with
+            Attention = attention
+            Map = ImageSize(3 * side, 2 * side) })
+
 /// Windows that are not shifted, and whole ones only: there is no other border.
 let private wholeWindows =
     window
@@ -138,7 +163,20 @@ let tests =
               (fun (case, (down, right)) ->
                   let side = (case.Attention :?> WindowAttention).Window
                   onTorus (case, (side * down, side * right)))
-          property "attention of all tokens to all is equivariant to every roll" everywhere onTorus
+          property "attention of all tokens to all is equivariant to every roll" placeless onTorus
+          property
+              "attention to patches is equivariant to rolls by multiples of their side"
+              wholePatches
+              (fun (case, (down, right)) ->
+                  let side = (case.Attention :?> SpatialReductionAttention).Reduction
+                  onTorus (case, (side * down, side * right)))
+          property
+              "neighbourhood attention is equivariant where its windows need not be moved"
+              interiorNeighbourhood
+              (fun (case, shift) ->
+                  let neighbourhood = case.Attention :?> NeighbourhoodAttention
+                  let radius = neighbourhood.Window / 2 * neighbourhood.Dilation
+                  farFromBorder radius 1 1 (case, shift) |> ignore)
           testCase "positions far from the border are there to be compared"
           <| fun () ->
               let case =

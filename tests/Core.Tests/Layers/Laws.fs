@@ -33,6 +33,53 @@ let private rounding = 1e-10
 let private constantOf seed name column =
     50.0 * Counter.elementOf (Counter.hash $"{seed}/{name}") column
 
+/// The projection that makes keys and values, but QnA's: its name, which channel of all values an output channel is, and
+/// whether it is a key's.
+let private partsOf (case: LayerCase) : (string * (int -> int option) * (int -> bool)) option =
+    let channels = case.Inputs
+    let depth = channels / case.Attention.Heads
+
+    let qkvMajor =
+        "qkv",
+        (fun channel ->
+            if channel >= 2 * channels then
+                Some(channel - 2 * channels)
+            else
+                None),
+        (fun channel -> channel / channels = 1)
+
+    let headMajor =
+        "qkv",
+        (fun channel ->
+            if channel % (3 * depth) / depth = 2 then
+                Some(channel / (3 * depth) * depth + channel % depth)
+            else
+                None),
+        (fun channel -> channel % (3 * depth) / depth = 1)
+
+    let inOrder order =
+        if order = QkvOrder.QkvMajor then qkvMajor else headMajor
+
+    match case.Attention with
+    | :? QnAAttention -> None
+    | :? SlideAttention -> Some headMajor
+    | :? WindowAttention as window -> Some(inOrder window.Order)
+    | :? GlobalAttention as everywhere -> Some(inOrder everywhere.Order)
+    | :? CrossShapedAttention
+    | :? NeighbourhoodAttention -> Some qkvMajor
+    | :? SpatialReductionAttention
+    | :? PooledAttention ->
+        Some(
+            "kv",
+            (fun channel ->
+                if channel >= channels then
+                    Some(channel - channels)
+                else
+                    None),
+            (fun channel -> channel < channels)
+        )
+    | unknown -> failwith $"nothing is known of {unknown.GetType()}"
+
 /// The layer with a constant added to all scores of each window; none where no parameter can add one.
 let private addToScores (case: LayerCase) (layer: Module) =
     match case.Attention with
@@ -57,25 +104,24 @@ let private addToScores (case: LayerCase) (layer: Module) =
             layer
 
         true
-    | :? GlobalAttention as everywhere when everywhere.QkvBias ->
-        let depth = case.Inputs / everywhere.Heads
-
-        let isKey channel =
-            match everywhere.Order with
-            | QkvOrder.QkvMajor -> channel / case.Inputs = 1
-            | _ -> channel % (3 * depth) / depth = 1
-
-        changeParameter
-            "qkv.bias"
-            (fun index value ->
-                if isKey index[0] then
-                    value + constantOf case.Seed "score" index[0]
-                else
-                    value)
-            layer
-
+    | :? NeighbourhoodAttention as neighbourhood when neighbourhood.PositionBias ->
+        changeParameter "rpb" (fun index value -> value + constantOf case.Seed "score" index[0]) layer
         true
-    | _ -> false
+    | _ ->
+        // A key's bias adds to all scores of a query alike.
+        match partsOf case with
+        | Some(name, _, isKey) when Map.containsKey $"{name}.bias" (parametersOf layer) ->
+            changeParameter
+                $"{name}.bias"
+                (fun index value ->
+                    if isKey index[0] then
+                        value + constantOf case.Seed "score" index[0]
+                    else
+                        value)
+                layer
+
+            true
+        | _ -> false
 
 let private scoreInvariance (case: LayerCase) =
     use layer = build case
@@ -95,36 +141,31 @@ let private makeValuesConstant (case: LayerCase) (v: float array) (layer: Module
     let shapeOf name = parameters[name].Shape
 
     let values =
-        match case.Attention with
-        | :? QnAAttention ->
+        match partsOf case with
+        | None ->
             [ "to_v.weight", nothing (shapeOf "to_v.weight")
               "to_v.bias", NdArray.ofArray [ v.Length ] v
               "to_out.weight", identity (shapeOf "to_out.weight")
               "to_out.bias", nothing (shapeOf "to_out.bias") ]
-        | attention ->
-            let depth = v.Length / attention.Heads
-
-            // Slide's, and these windows' here, channels are head-major.
-            let valueChannel channel =
-                if channel % (3 * depth) / depth = 2 then
-                    Some(channel / (3 * depth) * depth + channel % depth)
-                else
-                    None
-
-            [ "qkv.weight",
-              NdArray.init (shapeOf "qkv.weight") (fun index ->
+        | Some(name, valueChannel, _) ->
+            [ $"{name}.weight",
+              NdArray.init (shapeOf $"{name}.weight") (fun index ->
                   match valueChannel index[0] with
                   | Some _ -> 0.0
-                  | None -> parameters["qkv.weight"][index[0], index[1]])
-              "qkv.bias",
-              NdArray.init (shapeOf "qkv.bias") (fun index ->
+                  | None -> parameters[$"{name}.weight"][index[0], index[1]])
+              $"{name}.bias",
+              NdArray.init (shapeOf $"{name}.bias") (fun index ->
                   match valueChannel index[0] with
                   | Some channel -> v[channel]
-                  | None -> parameters["qkv.bias"][index[0]])
+                  | None -> parameters[$"{name}.bias"][index[0]])
               "proj.weight", identity (shapeOf "proj.weight")
               "proj.bias", nothing (shapeOf "proj.bias")
               if Map.containsKey "dep_conv.bias" parameters then
-                  "dep_conv.bias", nothing (shapeOf "dep_conv.bias") ]
+                  "dep_conv.bias", nothing (shapeOf "dep_conv.bias")
+              // What is added to the attention's output.
+              for added in Map.keys parameters do
+                  if added.StartsWith "get_v" then
+                      added, nothing (shapeOf added) ]
 
     setParameters (Map.ofList values) layer
 
@@ -151,11 +192,13 @@ let private plainModes (case: LayerCase) =
                     slide.Padding
 
             slide.With(deformed = false, qkvBias = true, padding = padding)
-        | :? WindowAttention as window ->
-            window.With(order = QkvOrder.HeadMajor, qkvBias = true, projectionBias = true)
-        | attention ->
-            (attention :?> GlobalAttention)
-                .With(order = QkvOrder.HeadMajor, qkvBias = true, projectionBias = true)
+        | :? WindowAttention as window -> window.With(qkvBias = true, projectionBias = true)
+        | :? GlobalAttention as everywhere -> everywhere.With(qkvBias = true, projectionBias = true)
+        | :? SpatialReductionAttention as reduced -> reduced.With(qkvBias = true)
+        | :? PooledAttention as pooled -> pooled.With(qkvBias = true)
+        | :? CrossShapedAttention as cross -> cross.With(qkvBias = true)
+        | :? NeighbourhoodAttention as neighbourhood -> neighbourhood.With(qkvBias = true)
+        | unknown -> failwith $"nothing is known of {unknown.GetType()}"
 
     // QnA's heads divide its output channels once it has no width of its own.
     { case with
@@ -289,5 +332,9 @@ let tests =
           of' "slide" slide
           of' "window" window
           of' "global" everywhere
+          of' "reduction" reduction
+          of' "pooled" pooled
+          of' "cross-shaped" crossShaped
+          of' "neighbourhood" neighbourhood
           mergedShifts
           staleMerge ]
