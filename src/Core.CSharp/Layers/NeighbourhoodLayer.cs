@@ -1,3 +1,5 @@
+using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Neighbourhood;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -92,8 +94,9 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>
         var (down, right) = Padding(height, width);
         var padded = down + right > 0 ? nn.functional.pad(map, [0, 0, 0, right, 0, down]) : map;
         var projected = Projection.Apply(qkv, padded);
-        var attended = NeighbourhoodAggregation.Attend(
-            projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb);
+        var attended = Backends.For(padded) == Backend.FusedCpu
+            ? FusedNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb)
+            : NeighbourhoodAggregation.Attend(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb);
         var cut = down + right > 0 ? attended.narrow(1, 0, height).narrow(2, 0, width) : attended;
         return Projection.Apply(proj, cut).MoveToOuterDisposeScope();
     }
