@@ -27,6 +27,7 @@ let private terms (case: LayerCase) =
         3 * channels + area * area + area * channels
     | :? QnAAttention as qna -> 3 * channels + qna.Queries * area qna.Window
     | :? WindowAttention as window -> 4 * channels + area window.Window
+    | :? NeighbourhoodAttention as neighbourhood -> 4 * channels + neighbourhood.Window * neighbourhood.Window
     | _ -> 4 * channels + case.Map.Height * case.Map.Width
 
 /// A sum of n products is off by some √n·u of its magnitude, for roundings are as often up as down; a softmax turns the
@@ -145,4 +146,6 @@ let tests =
           search "qna" qna 60
           search "slide" slide 40
           search "window" window 40
-          search "global" everywhere 30 ]
+          search "global" everywhere 30
+          search "cross-shaped" crossShaped 30
+          search "neighbourhood" neighbourhood 30 ]

@@ -82,5 +82,23 @@ let private window =
           for map in maps @ [ 14, 15 ] -> case (GlobalAttention(2, Order = order)) 6 map
       for channels, heads in widths -> case (GlobalAttention heads) channels (3, 5) ]
 
+let private enhanced =
+    [ for stripe in [ 1; 2; 3; 7; 20 ] do
+          for map in maps -> case (CrossShapedAttention(stripe, 2)) 8 map
+      for channels, heads in widths do
+          if heads % 2 = 0 then
+              yield case (CrossShapedAttention(2, heads)) channels (6, 5)
+      yield case (CrossShapedAttention(2, 4, QkvBias = false)) 8 (14, 17)
+      for order in orders do
+          for map in maps -> case (GlobalAttention(2, Order = order, LocallyEnhanced = true)) 6 map
+      for channels, heads in widths -> case (GlobalAttention(heads, LocallyEnhanced = true)) channels (3, 5) ]
+
+let private reduced =
+    [ for reduction in [ 1; 2; 4 ] do
+          for map in maps -> case (SpatialReductionAttention(reduction, 2)) 6 map
+      yield case (SpatialReductionAttention(1, 2, QkvBias = false)) 6 (4, 5)
+      for pool in [ 1; 3 ] do
+          for map in maps -> case (PooledAttention(pool, 2)) 6 map ]
+
 /// All of them.
-let all = qna @ slide @ window
+let all = qna @ slide @ window @ enhanced @ reduced
