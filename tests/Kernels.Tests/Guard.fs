@@ -30,6 +30,8 @@ let private everything () =
             for width in widths do
                 atWidth width (fun () -> Agreement.results Backend.FusedCpu layer case |> ignore)
 
+    NeighbourhoodKernel.everything ()
+
 /// One read behind, or before, the elements of a tensor: the process must not survive it.
 let private trespass (offset: int) =
     use tensor = torch.zeros (1024L, dtype = torch.ScalarType.Float32)

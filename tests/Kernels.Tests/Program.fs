@@ -18,6 +18,7 @@ let main arguments =
           SlideKernel.tests
           WindowKernel.tests
           QnAKernel.tests
+          NeighbourhoodKernel.tests
           Dense.tests ]
         |> testList "kernels"
         |> testSequenced
