@@ -21,16 +21,17 @@ let private weights naming (name: string) (shape: int array) =
 
     let change =
         match naming, last with
-        | ParameterNaming.PyTorch, "weight" when shape.Length > 1 ->
-            scaled (sqrt (3.0 / float (product shape[1..])))
-        | ParameterNaming.PyTorch, "weight" -> besideOne
-        | ParameterNaming.PyTorch, "relative_position_bias_table" -> scaled 0.5
-        | ParameterNaming.PyTorch, _ -> scaled 0.1
-        | _, ("kernel" | "Wk") -> scaled (sqrt (3.0 / float (product shape[.. shape.Length - 2])))
-        | _, "scale" -> besideOne
-        | _, "bias" -> scaled 0.1
-        | _, "query" -> id
-        | _ -> scaled 0.5
+        | ParameterNaming.Flax, ("kernel" | "Wk") ->
+            scaled (sqrt (3.0 / float (product shape[.. shape.Length - 2])))
+        | ParameterNaming.Flax, "scale" -> besideOne
+        | ParameterNaming.Flax, "bias" -> scaled 0.1
+        | ParameterNaming.Flax, "query" -> id
+        | ParameterNaming.Flax, _ -> scaled 0.5
+        | _, "weight" when shape.Length > 1 -> scaled (sqrt (3.0 / float (product shape[1..])))
+        | _, "weight" -> besideOne
+        | _, ("relative_position_bias_table" | "rpb" | "cls_token") -> scaled 0.5
+        | _, table when table.StartsWith "pos_embed" -> scaled 0.5
+        | _ -> scaled 0.1
 
     Array.map change (Counter.numbers name (product shape))
 
@@ -166,7 +167,14 @@ let tests =
     let files =
         [ QnAViT.Tiny, "qna-vit-tiny.json"
           Swin.Tiny, "swin-tiny.json"
-          SlideSwin.Tiny, "slide-swin-tiny.json" ]
+          SlideSwin.Tiny, "slide-swin-tiny.json"
+          Pvt.Tiny, "pvt-tiny.json"
+          PvtV2.B0, "pvt-v2-b0.json"
+          PvtV2.B2Linear, "pvt-v2-b2-li.json"
+          CSwin.Tiny, "cswin-tiny.json"
+          Nat.Mini, "nat-mini.json"
+          DiNAT.Mini, "dinat-mini.json"
+          SlidePvt.Tiny, "slide-pvt-tiny.json" ]
 
     testList
         "full models"
