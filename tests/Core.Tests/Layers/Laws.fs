@@ -5,6 +5,7 @@ open System
 open Expecto
 open FsCheck.FSharp
 open LocalAttention.Oracle
+open LocalAttention.Core.Kernels
 open LocalAttention.Core.Layers
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Cases
@@ -262,6 +263,59 @@ let private extremeInputs (case: LayerCase) =
     for name, array in ("output", output) :: Map.toList gradient do
         Expect.all array.Elements Double.IsFinite $"all elements of {name}"
 
+/// The tokens that a token attends to, itself among them, by what the papers say.
+let private reach (case: LayerCase) (row: int, column: int) =
+    let height, width = case.Map.Height, case.Map.Width
+
+    let tokens rows columns = Set.ofSeq (Seq.allPairs rows columns)
+
+    match case.Attention with
+    | :? CrossShapedAttention as cross ->
+        let stripe place length =
+            seq {
+                place / cross.Stripe * cross.Stripe .. min length ((place / cross.Stripe + 1) * cross.Stripe)
+                                                       - 1
+            }
+
+        tokens (seq { 0 .. height - 1 }) (stripe column width)
+        + tokens (stripe row height) (seq { 0 .. width - 1 })
+    | :? NeighbourhoodAttention as neighbourhood ->
+        let window, dilation = neighbourhood.Window, neighbourhood.Dilation
+
+        let along place length =
+            Neighbourhood.neighbours (max length (window * dilation)) window dilation place
+            |> Seq.map fst
+
+        tokens (along row height) (along column width)
+    | unknown -> failwith $"the reach of {unknown.GetType()} is not known here"
+
+/// What is not a number in one token makes its own reach so, and nothing else.
+let private staysInside (case: LayerCase) =
+    use layer = build case
+    let row, column = case.Seed % case.Map.Height, case.Seed / 8 % case.Map.Width
+
+    let poisoned =
+        let whole = input case
+
+        NdArray.init whole.Shape (fun index ->
+            if index[1] = row && index[2] = column then
+                Double.NaN
+            else
+                whole[index[0], index[1], index[2], index[3]])
+
+    for backend in [ Backend.Composite; Backend.FusedCpu ] do
+        use _ = Backends.Use backend
+        let output = run layer poisoned
+
+        for y in 0 .. case.Map.Height - 1 do
+            for x in 0 .. case.Map.Width - 1 do
+                let sees = reach case (y, x) |> Set.contains (row, column)
+                // The output's projection mixes the channels of a token, so that one is as good as all.
+                Expect.equal
+                    (Double.IsNaN output[0, y, x, 0])
+                    sees
+                    $"{backend}: whether ({y}, {x}) sees ({row}, {column})"
+
 let private of' name generator =
     testList
         name
@@ -336,5 +390,11 @@ let tests =
           of' "pooled" pooled
           of' "cross-shaped" crossShaped
           of' "neighbourhood" neighbourhood
+          property 40 "stripes: a token that is not a number stays in its cross" crossShaped staysInside
+          property
+              40
+              "neighbourhoods: a token that is not a number stays in its reach"
+              neighbourhood
+              staysInside
           mergedShifts
           staleMerge ]
