@@ -236,10 +236,18 @@ let private blocks =
               for conventions in [ Conventions.PyTorch; Conventions.Flax ] do
                   testCase $"{conventions.Activation}, {width}"
                   <| fun () ->
-                      for scale in [ Nullable(); Nullable 0.1 ] do
+                      for scale, convolution in
+                          [ Nullable(), MlpConvolution.None
+                            Nullable 0.1, MlpConvolution.None
+                            Nullable(), MlpConvolution.Depthwise
+                            Nullable 0.1, MlpConvolution.DepthwiseAfterRelu ] do
                           use layer =
                               new TransformerBlock(
-                                  Block(WindowAttention(3, 2, Shifted = true), LayerScale = scale),
+                                  Block(
+                                      WindowAttention(3, 2, Shifted = true),
+                                      LayerScale = scale,
+                                      MlpConvolution = convolution
+                                  ),
                                   12,
                                   0.0,
                                   SizePolicy.Pad,
@@ -261,7 +269,11 @@ let private blocks =
                           let actual = atWidth width (fun () -> results Backend.FusedCpu)
                           // Two norms, attention and an MLP of 48 hidden channels, one after the other: some hundred terms,
                           // each stage dividing by deviations of about a half.
-                          allWithin (Math.Pow(2.0, -53.0) * 1000.0) actual expected $"scale {scale}" ]
+                          allWithin
+                              (Math.Pow(2.0, -53.0) * 1000.0)
+                              actual
+                              expected
+                              $"scale {scale}, {convolution}" ]
 
 let private parts =
     testCase "an MLP on more tokens than a cache holds is the MLP on each of them"
