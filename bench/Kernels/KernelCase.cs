@@ -1,5 +1,6 @@
 using LocalAttention.Bench.Roofline;
 using LocalAttention.Bench.Works;
+using LocalAttention.Core.Kernels.Neighbourhood;
 using LocalAttention.Core.Kernels.QnA;
 using LocalAttention.Core.Kernels.Slide;
 using LocalAttention.Core.Kernels.Window;
@@ -29,6 +30,7 @@ public sealed record KernelCase(
             Slide(3, training), Slide(5, training), Slide(7, training),
             QnA(3, training), QnA(7, training), QnA(15, training),
             Window(7, 3, training), Window(14, 12, training),
+            Neighbourhood(3, training), Neighbourhood(7, training),
         }),
     ];
 
@@ -65,6 +67,18 @@ public sealed record KernelCase(
             training,
             [[Images, Side, Side, layout.TokenWidth], [area, layout.Columns], [area, layout.Columns]],
             x => FusedQnA.Attend(x[0], x[1], x[2], layout, windows));
+    }
+
+    private static KernelCase Neighbourhood(int window, bool training)
+    {
+        const int Channels = 96, Heads = 3;
+        var offsets = (2L * window) - 1;
+        return new KernelCase(
+            Named("neighbourhood", window, training),
+            LayerPasses.AttentionKernel((double)Images * Side * Side, window * window, Channels),
+            training,
+            [[Images, Side, Side, 3 * Channels], [Heads, offsets, offsets]],
+            x => FusedNeighbourhood.Apply(x[0], Heads, window, dilation: 1, x[1]));
     }
 
     /// <summary>A whole map of a stage of Swin-T, whose sides are multiples of the window: 56 with 3 heads, 14 with 12.</summary>

@@ -27,6 +27,8 @@ public static class LayerPasses
             SlideAttention slide => AroundQkv(tokens, channels, SlideKernel(slide, tokens, channels)),
             WindowAttention window => AroundQkv(
                 tokens, channels, AttentionKernel(tokens, Math.Min((double)window.Window * window.Window, tokens / images), channels)),
+            NeighbourhoodAttention neighbourhood => AroundQkv(
+                tokens, channels, AttentionKernel(tokens, (double)neighbourhood.Window * neighbourhood.Window, channels)),
             GlobalAttention => AroundQkv(tokens, channels, AttentionKernel(tokens, tokens / images, channels)),
             QnAAttention qna => QnA(qna, tokens, left, channels, outputChannels),
             _ => throw new ArgumentException($"no roofline for '{attention.Kind}'", nameof(attention)),

@@ -37,9 +37,12 @@ public sealed record WorkFloor(double Operations, double Bytes, double Seconds)
             return ModelPasses.Of(architecture, images);
         }
         var (size, channels) = (new ImageSize((int)subject.Shape[1], (int)subject.Shape[2]), (int)subject.Shape[3]);
-        Attention attention = subject.Kind == "slide"
-            ? new SlideAttention(subject.Window, subject.Heads)
-            : new QnAAttention(subject.Window, subject.Heads);
+        Attention attention = subject.Kind switch
+        {
+            "slide" => new SlideAttention(subject.Window, subject.Heads),
+            "neighbourhood" => new NeighbourhoodAttention(subject.Window, subject.Heads),
+            _ => new QnAAttention(subject.Window, subject.Heads),
+        };
         return LayerPasses.Of(attention, images, size, channels, channels);
     }
 }

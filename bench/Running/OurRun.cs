@@ -88,6 +88,8 @@ public sealed class OurRun : IDisposable
     {
         "slide" => new SlideLayer(new SlideAttention(subject.Window, subject.Heads), (int)subject.Shape[^1]),
         "qna" => new QnALayer(new QnAAttention(subject.Window, subject.Heads), (int)subject.Shape[^1]),
+        "neighbourhood" => new NeighbourhoodLayer(
+            new NeighbourhoodAttention(subject.Window, subject.Heads), (int)subject.Shape[^1]),
         "slide-swin-tiny" => SlideSwin.Tiny.With(dropPath: 0).Build(),
         "swin-tiny" => Swin.Tiny.With(dropPath: 0).Build(),
         "qna-vit-tiny" => QnAViT.Tiny.With(dropPath: 0).Build(),

@@ -22,6 +22,9 @@ public static class Catalogue
         With(
             Layer("qna-7x7-training", QnA(7), training: true, "composite", 4, null),
             new Rival("unfold", Unfold(7), Place.PyTorch, MemoryTarget: 10)),
+        Layer("neighbourhood-3x3-forward", Neighbourhood(3), training: false, "gathered", null, null),
+        Layer("neighbourhood-7x7-forward", Neighbourhood(7), training: false, "gathered", null, null),
+        Layer("neighbourhood-7x7-training", Neighbourhood(7), training: true, "gathered", null, null),
         With(
             Model("slide-swin-tiny-forward", "slide-swin-tiny", training: false, "official", 7, 4),
             new Rival("swin-tiny", Images("swin-tiny", 8), Place.TunedPyTorch, new Target(1))),
@@ -32,6 +35,8 @@ public static class Catalogue
     ];
 
     private static Subject Slide(int window) => new("slide", [8, 56, 56, 96], Heads: 3, window);
+
+    private static Subject Neighbourhood(int window) => new("neighbourhood", [8, 56, 56, 96], Heads: 3, window);
 
     private static Subject QnA(int window) => new("qna", [8, 56, 56, 64], Heads: 8, window);
 

@@ -8,7 +8,7 @@ namespace LocalAttention.Bench.Works;
 public sealed record Work(string Name, Subject Subject, bool Training, IReadOnlyList<Rival> Rivals);
 
 /// <summary>A layer or a model on an input.</summary>
-/// <param name="Kind">What the peers call it: <c>slide</c>, <c>qna</c>, <c>unfold</c>, or a model's name.</param>
+/// <param name="Kind">What the peers call it: <c>slide</c>, <c>qna</c>, <c>unfold</c>, <c>neighbourhood</c>, or a model's name.</param>
 /// <param name="Shape">The input's: <c>[B, H, W, C]</c> for layers, <c>[B, 3, H, W]</c> for models.</param>
 /// <param name="Heads">Heads of a layer.</param>
 /// <param name="Window">Side of a layer's window.</param>

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import parameters
 import torch
+from neighbourhood import NeighbourhoodAttention
 from qna import FusedKQnA
 from qna_vit import QnAViT, qna_vit_tiny
 from sasa import StandAloneSelfAttention
@@ -149,6 +150,29 @@ def check_unfolded(checks: Checks) -> None:
         checks.close("sasa: output", layer(x).numpy(), expected.numpy())
 
 
+def check_neighbourhoods(checks: Checks) -> None:
+    """The definition written as loops over tokens and heads; at the border the window is the nearest that fits."""
+    torch.manual_seed(1)
+    layer = NeighbourhoodAttention(8, heads=2, window=3).double()
+    nn.init.normal_(layer.rpb)
+    x = torch.randn(2, 4, 5, 8, dtype=torch.float64)
+    with torch.no_grad():
+        queries, keys, values = layer.qkv(x).view(2, 4, 5, 3, 2, 4).unbind(3)
+        expected = torch.zeros(2, 4, 5, 2, 4, dtype=torch.float64)
+        for image, row, column, head in np.ndindex(2, 4, 5, 2):
+            top, left = min(max(row - 1, 0), 1), min(max(column - 1, 0), 2)
+            logits, samples = [], []
+            for y, z in np.ndindex(3, 3):
+                y, z = top + y, left + z
+                bias = layer.rpb[head, y - row + 2, z - column + 2]
+                logits.append(queries[image, row, column, head] @ keys[image, y, z, head] / 2 + bias)
+                samples.append(values[image, y, z, head])
+            weights = torch.stack(logits).softmax(0)
+            expected[image, row, column, head] = weights @ torch.stack(samples)
+        expected = layer.proj(expected.flatten(3))
+        checks.close("neighbourhood: output", layer(x).numpy(), expected.numpy())
+
+
 def build_swin(case: dict[str, Any]) -> nn.Module:
     return Swin(
         case["embed_dim"],
@@ -180,6 +204,7 @@ def main() -> int:
     check_slide_layers(checks)
     check_qna_layers(checks)
     check_unfolded(checks)
+    check_neighbourhoods(checks)
     check_micro_model(checks, "slide-swin-micro", build_swin, parameters.pytorch_names)
     check_micro_model(checks, "swin-micro", build_swin, parameters.pytorch_names)
     check_micro_model(checks, "qna-vit-micro", build_qna_vit, parameters.flax_names)

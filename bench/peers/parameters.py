@@ -87,7 +87,7 @@ def fill_as_pytorch(model: nn.Module) -> None:
         elif field == "weight":
             u = 1 + 0.1 * u
         else:
-            u *= 0.5 if field == "relative_position_bias_table" else 0.1
+            u *= 0.5 if field in ("relative_position_bias_table", "rpb") else 0.1
         load(named, u)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Callable, Protocol
 
 import parameters
 import torch
+from neighbourhood import NeighbourhoodAttention
 from qna import FusedKQnA
 from qna_vit import qna_vit_tiny
 from sasa import StandAloneSelfAttention
@@ -23,6 +24,7 @@ _LAYERS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "slide": SlideAttention,
     "qna": lambda channels, heads, window: FusedKQnA(channels, channels, heads, window),
     "unfold": StandAloneSelfAttention,
+    "neighbourhood": NeighbourhoodAttention,
 }
 _NAMED_BY_FLAX = ("qna", "qna-vit-tiny")
 
