@@ -13,6 +13,8 @@ fsi.AddPrinter(below Printing.problems)
 fsi.AddPrinter(below Printing.backbone)
 fsi.AddPrinter(below Printing.training)
 fsi.AddPrinter(below Printing.zooEntry)
+fsi.AddPrinter(below Printing.receptiveField)
+fsi.AddPrinter(below Printing.equivariance)
 fsi.AddPrinter Printing.block
 fsi.AddPrinter Printing.attention
 fsi.AddPrinter Printing.transition

@@ -355,6 +355,76 @@ module Printing =
                   | null -> "ended before its time; without a checkpoint it cannot be resumed"
                   | path -> $"ended before its time; resume \"{path}\" goes on" ]
 
+    // Cells of a drawing along its longer side, about what a terminal shows.
+    let private cellsOfDrawing = 32
+
+    /// A picture of a set of pixels: a character for each cell of them, full, in part, or empty.
+    let private drawing (pixels: PixelSet) =
+        let size = pixels.Size
+        let side = (max size.Height size.Width + cellsOfDrawing - 1) / cellsOfDrawing
+
+        let cell top left =
+            let inside =
+                [ for row in top .. min size.Height (top + side) - 1 do
+                      for column in left .. min size.Width (left + side) - 1 -> pixels[row, column] ]
+
+            if List.forall id inside then "█"
+            elif List.exists id inside then "▒"
+            else "·"
+
+        Words.lines
+            [ for top in 0..side .. size.Height - 1 ->
+                  String.Join("", [ for left in 0..side .. size.Width - 1 -> cell top left ]) ]
+
+    /// <summary>A receptive field: what the growth formula gives, the pixels themselves, and a picture of them.</summary>
+    /// <example><code lang="fsharp">Swin.tiny |> receptiveField 2 (3, 14) |> Printing.receptiveField |> printfn "%s"</code></example>
+    let receptiveField (field: ReceptiveField) : string =
+        Words.lines
+            [ $"unit {field.Row}, {field.Column} of {field.Place}, a map of {field.Map}"
+              if field.Down = field.Right then
+                  $"theory: {field.Down}"
+              else
+                  $"theory: down, {field.Down}; right, {field.Right}"
+              $"exactly: {field.Pixels}"
+              drawing field.Pixels ]
+
+    /// <summary>
+    /// A table of the shifts that each map and the logits follow, in an image that moves and in one that rolls, and below it the
+    /// reasons, part by part.
+    /// </summary>
+    /// <example><code lang="fsharp">Swin.tiny |> equivariance |> Printing.equivariance |> printfn "%s"</code></example>
+    let equivariance (equivariance: Equivariance) : string =
+        let band (map: MapEquivariance) =
+            if map.Moved.IsNone then "" else string map.Border
+
+        let row (map: MapEquivariance) =
+            [ map.Place
+              string map.Map
+              string map.Stride
+              string map.Moved
+              band map
+              string map.Rolled ]
+
+        let maps = List.ofSeq equivariance.Stages @ [ equivariance.LastMap ]
+
+        Words.lines
+            [ Table.draw
+                  [ "of", Left
+                    "map", Right
+                    "stride", Right
+                    "moves with shifts of", Left
+                    "not in the outer", Left
+                    "rolls with shifts of", Left ]
+                  [ List.map row maps
+                    [ [ "logits"; ""; ""; "nearly, at best"; ""; string equivariance.Logits.Rolled ] ] ]
+              for map in maps do
+                  yield! map.Reasons
+
+                  if not map.Moved.IsNone && not (map.HasInside equivariance.Image) then
+                      $"{map.Place}: in an image of {equivariance.Image} the bands meet, so that no token is inside them"
+              for reason in equivariance.Logits.Reasons do
+                  $"logits: {reason}" ]
+
     /// A tensor: shape, element type, device, and its first numbers.
     let tensor (tensor: torch.Tensor) : string =
         if tensor.IsInvalid then

@@ -28,54 +28,68 @@ internal sealed class EquivarianceReasons
         }
         else
         {
-            // The last of a kind tells how wide the band has become.
             _groups[index].Places.Add(step.Part.Place);
-            _groups[index] = _groups[index] with { Effect = effect };
+            // The last of a kind tells how wide the band has become; what leaves no shift is told by the first.
+            if (step.TellsPlacesApart is null && !step.Paths.Any(path => path.Rows.IsWhole || path.Columns.IsWhole))
+            {
+                _groups[index] = _groups[index] with { Effect = effect };
+            }
         }
     }
 
     private static string Effect(MixingStep step, AxisRule[] rules, AxisShifts before, AxisShifts behind)
     {
+        var someLeft = before.Moves || before.Rolls;
         if (step.TellsPlacesApart is { } places)
         {
-            return $"{places}, so no shift is left";
+            return someLeft ? $"{places}, so no shift is left" : places;
         }
         if (rules.FirstOrDefault(rule => rule.IsWhole) is WholeRule whole)
         {
-            return whole switch
-            {
-                { TellsPlacesApart: { } reason } => $"everything is seen from everywhere, and {reason}, so no shift is left",
-                { RollStep: 1 } => "everything is seen from everywhere, so what enters at the border too: only rolls are left",
-                { RollStep: var by } =>
-                    "everything is seen from everywhere, so what enters at the border too: only rolls are left, "
-                    + $"by {before.PixelsOf(by.GetValueOrDefault())} pixels",
-            };
+            return OfWhole(whole, before);
         }
         var effects = new List<string>();
         if (rules[0].Step > 1)
         {
             effects.Add($"shifts of {before.PixelsOf(rules[0].Step)} pixels");
         }
+        var meetsBorder = rules.Any(rule => rule.Inside(0, rule.Inputs) != (0, rule.Outputs));
         var (wider, wide) = (
             (behind.BandBefore, behind.BandAfter) != (before.BandBefore, before.BandAfter),
             Math.Max(behind.BandBefore, behind.BandAfter));
         if (before.Moves && wider)
         {
-            effects.Add($"{step.Beyond}: only further than {wide} pixels from the border");
+            effects.Add(meetsBorder
+                ? $"{step.Beyond}: only further than {wide} pixels from the border"
+                : $"the band along the border widens to {wide} pixels");
         }
-        if (before.Rolls)
+        if (before.Rolls && !behind.Rolls)
         {
-            var circular = rules.Any(rule => rule is KernelRule { Border: BorderRule.Circular, Side: > 1 });
-            if (circular && behind.Rolls)
-            {
-                effects.Add("everywhere on a torus");
-            }
-            else if (!behind.Rolls)
-            {
-                effects.Add(before.Moves && wider ? "so no roll is left" : $"{step.Beyond}: no roll is left");
-            }
+            effects.Add(before.Moves && wider && meetsBorder ? "so no roll is left" : $"{step.Beyond}: no roll is left");
+        }
+        else if (before.Rolls && rules.Any(rule => rule is KernelRule { Border: BorderRule.Circular, Side: > 1 }))
+        {
+            effects.Add("everywhere on a torus");
         }
         return string.Join("; ", effects);
+    }
+
+    private static string OfWhole(WholeRule whole, AxisShifts before)
+    {
+        const string everything = "everything is seen from everywhere";
+        if (whole.TellsPlacesApart is { } reason)
+        {
+            return before.Moves || before.Rolls ? $"{everything}, and {reason}, so no shift is left" : $"{everything}, and {reason}";
+        }
+        var entering = before.Moves ? $"{everything}, what enters at the border too" : everything;
+        var by = before.PixelsOf(whole.Step) > before.Period ? $", by {before.PixelsOf(whole.Step)} pixels" : "";
+        return (before.Moves, before.Rolls) switch
+        {
+            (true, true) => $"{entering}: only rolls are left{by}",
+            (true, false) => $"{entering}, so no shift is left",
+            (false, true) when by.Length > 0 => $"{everything}: rolls{by}",
+            _ => everything,
+        };
     }
 
     private static string OrNothing(string effect) => effect.Length == 0 ? "nothing" : effect;

@@ -67,6 +67,17 @@ let private promised =
             "[2, 12, 20, 64]"
             "[2, 6, 10, 128]"
             "merged: the same features true" ]
+          "equivariance.fsx",
+          [ "│ stage 2  │ 28×28 │      8 │ every 56 pixels      │ 80 at the top, 88 at the bottom, 80 left, 88 right     │ none "
+            "stage 2, block 1: window of 7 at stride 8: shifts of 56 pixels;"
+            "stage 3: in an image of 224×224 the bands meet, so that no token is inside them"
+            "stage 1, embedding: position embedding at stride 4: each place of the map has its own learned embedding, so no shift is left"
+            "circular padding: only further than 8 pixels from the border; everywhere on a torus"
+            "everything is seen from everywhere, what enters at the border too: only rolls are left"
+            "│ logits   │       │        │ nearly, at best      │                  │ every 8 pixels       │"
+            "exactly: rows 0–83 × columns 28–195, 14112 pixels"
+            "exactly: 1984 pixels within rows 0–127 × columns 0–127"
+            "exactly: rows 8–11, 24–27, 40–43, 56–59, 72–75 × columns" ]
           "own-data.fsx", [ "seen:  "; "right: " ]
           "zoo.fsx",
           [ "│ model                    │  parameters │  GMACs │ merged │ paper: M │ paper: G │ paper: top-1 │"
