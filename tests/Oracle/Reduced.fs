@@ -4,7 +4,7 @@ open LocalAttention.Oracle.Numeric
 open LocalAttention.Oracle.Linear
 
 /// Attention to a smaller map as plain loops. Parameters have the official names: `q`, `kv`, `sr`, `norm`, `proj`; biases of
-/// `q` and `kv` are there where the parameters have them.
+/// `q` and `kv` are there where the parameters have them. The epsilon is that of the norm of keys and values.
 module Reduced =
     /// Every token of `x` attends to all of the tokens that keys and values are projected from.
     let private attendTo<'T when 'T :> INumeric<'T>>
@@ -44,6 +44,7 @@ module Reduced =
 
     /// PVT's spatial reduction: patches of `reduction²` tokens, zeros beyond the map; a reduction of 1 leaves it as it is.
     let spatial<'T when 'T :> INumeric<'T>>
+        epsilon
         heads
         reduction
         (parameters: Parameters<'T>)
@@ -69,7 +70,7 @@ module Reduced =
                                       sum channels (fun c -> weight[o, c, y, across] * token[c]) ]
 
                     product + bias[o])
-                |> Attending.layerNorm 1e-5 "norm" parameters
+                |> Attending.layerNorm epsilon "norm" parameters
 
             let rows = (x.Shape[1] + reduction - 1) / reduction
             let columns = (x.Shape[2] + reduction - 1) / reduction
@@ -85,6 +86,7 @@ module Reduced =
 
     /// PVTv2's linear reduction: the averages of `pool²` cells, which overlap where `pool` does not divide the map.
     let pooled<'T when 'T :> INumeric<'T>>
+        epsilon
         heads
         pool
         (parameters: Parameters<'T>)
@@ -108,7 +110,7 @@ module Reduced =
                 Array.init channels (fun c -> share * sum tokens.Length (fun t -> tokens[t][c]))
 
             Array.init channels (fun o -> bias[o] + sum channels (fun c -> weight[o, c, 0, 0] * average[c]))
-            |> Attending.layerNorm 1e-5 "norm" parameters
+            |> Attending.layerNorm epsilon "norm" parameters
             |> Array.map Attending.gelu
 
         let smaller =

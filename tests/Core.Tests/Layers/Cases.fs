@@ -275,15 +275,19 @@ let private windowOracle<'T when 'T :> INumeric<'T>> (window: WindowAttention) (
 
         block[index[0], index[1] - top, index[2] - left, index[3]])
 
-/// The layer as the oracle has it, on any kind of number: a function of its parameters and of `x`.
-let oracle<'T when 'T :> INumeric<'T>> (case: LayerCase) (point: Parameters<'T>) : NdArray<'T> =
+/// The layer as the oracle has it, with the ε of norms inside it.
+let oracleWith<'T when 'T :> INumeric<'T>>
+    (epsilon: float)
+    (case: LayerCase)
+    (point: Parameters<'T>)
+    : NdArray<'T> =
     match case.Attention with
     | :? QnAAttention as qna -> qnaOracle qna case point
     | :? SlideAttention as slide -> slideOracle slide point
     | :? WindowAttention as window -> windowOracle window point
     | :? SpatialReductionAttention as reduced ->
-        Reduced.spatial reduced.Heads reduced.Reduction point point["x"]
-    | :? PooledAttention as pooled -> Reduced.pooled pooled.Heads pooled.Pool point point["x"]
+        Reduced.spatial epsilon reduced.Heads reduced.Reduction point point["x"]
+    | :? PooledAttention as pooled -> Reduced.pooled epsilon pooled.Heads pooled.Pool point point["x"]
     | :? CrossShapedAttention as cross -> Enhanced.crossShaped cross.Heads cross.Stripe point point["x"]
     | :? NeighbourhoodAttention as neighbourhood ->
         Neighbourhood.forward neighbourhood.Heads neighbourhood.Window neighbourhood.Dilation point point["x"]
@@ -292,3 +296,7 @@ let oracle<'T when 'T :> INumeric<'T>> (case: LayerCase) (point: Parameters<'T>)
     | :? GlobalAttention as everywhere ->
         Global.forward everywhere.Heads (orderOf everywhere.Order) point point["x"]
     | unknown -> failwith $"the oracle has no {unknown.GetType()}"
+
+/// The layer as the oracle has it, on any kind of number: a function of its parameters and of `x`.
+let oracle<'T when 'T :> INumeric<'T>> (case: LayerCase) (point: Parameters<'T>) : NdArray<'T> =
+    oracleWith Conventions.PyTorch.NormEpsilon case point
