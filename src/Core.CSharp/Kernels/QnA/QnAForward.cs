@@ -69,22 +69,27 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         var rowTokens = (long)_shape.Width * _shape.TokenWidth;
         var converted = converts ? (band.EndInside - band.FirstInside) * rowTokens : 0;
         var outputSize = (long)band.Rows * _shape.OutputWidth * _shape.Sets * _shape.ValueWidth;
+        // What needs no other order or type is summed where it belongs.
+        var isOutput = !converts && _shape.Sets == 1;
         var planes = (_shape.Depth + 1) * band.PlaneSize;
         var flat = _tables.IsFlat && _shape.Side >= SmallestSeparable ? (long)band.StagedRows * _shape.PaddedWidth * lanes : 0;
         var reciprocals = (long)band.Rows * _shape.PaddedWidth * lanes;
         var spectral = _spectra is null ? 0 : QnASpectra<T>.WorkSize(_shape);
         var scratch = Scratch.Begin(
-            Scratch.Size<T>(converted) + Scratch.Size<T>(outputSize) + Scratch.Size<T>(planes) + Scratch.Size<T>(flat)
-            + Scratch.Size<T>(reciprocals) + Scratch.Size<T>(spectral) + Scratch.Size<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes));
+            Scratch.Size<T>(converted) + Scratch.Size<T>(isOutput ? 0 : outputSize) + Scratch.Size<T>(planes)
+            + Scratch.Size<T>(flat) + Scratch.Size<T>(reciprocals) + Scratch.Size<T>(spectral)
+            + Scratch.Size<T>(((2 * QnAShape.Tile) + 2 + _shape.Depth) * lanes));
         var workspace = new Workspace
         {
-            Output = scratch.Take<T>(outputSize),
+            Output = isOutput
+                ? (T*)(_output + _shape.Output(band.Image, band.First, 0, 0))
+                : scratch.Take<T>(outputSize),
             Planes = scratch.Take<T>(planes),
             RowSums = flat > 0 ? scratch.Take<T>(flat) : null,
             Reciprocals = scratch.Take<T>(reciprocals),
             Spectral = scratch.Take<T>(spectral),
         };
-        var vectors = scratch.Take<T>((QnAShape.Tile + 2 + _shape.Depth) * lanes);
+        var vectors = scratch.Take<T>(((2 * QnAShape.Tile) + 2 + _shape.Depth) * lanes);
         workspace.Largest = vectors;
         workspace.Ones = vectors + lanes;
         workspace.Sums = vectors + (2 * lanes);
@@ -99,6 +104,7 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         new Span<T>(workspace.Output, checked((int)outputSize)).Clear();
         for (var block = 0; block < _shape.Blocks; block++)
         {
+            workspace.BlockOutput = workspace.Output + (_shape.SetOf(block) * _shape.ValueWidth) + _shape.HeadOf(block);
             if (band.Measure<TLanes, TVector>(tokens, block, _tables.Spread, workspace.Largest))
             {
                 band.Stage<TLanes, TVector>(tokens, block, workspace.Largest, workspace.Planes);
@@ -109,7 +115,10 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
                 Separately<TLanes, TVector>(band, block, tokens, workspace);
             }
         }
-        Write(band, workspace.Output);
+        if (!isOutput)
+        {
+            Write(band, workspace.Output);
+        }
     }
 
     /// <summary>All windows of a band from planes of shared exponentials.</summary>
@@ -121,13 +130,20 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         if (workspace.RowSums is null && _spectra is null)
         {
             // All channels of a tile in turn, so that its outputs stay near.
-            for (var row = 0; row < band.Rows; row++)
+            for (var row = 0; row < band.Rows; row += 2)
             {
                 for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
                 {
                     for (var channel = -1; channel < _shape.Depth; channel++)
                     {
-                        SumTile<TLanes, TVector>(band, block, channel, row, column, workspace);
+                        if (row + 1 < band.Rows)
+                        {
+                            SumTwoTiles<TLanes, TVector>(band, block, channel, row, column, workspace);
+                        }
+                        else
+                        {
+                            SumTile<TLanes, TVector>(band, block, channel, row, column, workspace);
+                        }
                     }
                 }
             }
@@ -165,16 +181,43 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var table = (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * _shape.Lanes);
-        Sum<TLanes, TVector>(band, PlaneOf(band, channel, workspace), table, row, column, workspace);
+        Sum<TLanes, TVector>(
+            band, PlaneOf(band, channel, workspace), TableOf(block, channel), row, column, workspace);
+        Finish<TLanes, TVector>(channel, row, column, workspace.Sums, workspace);
+    }
+
+    /// <summary>A channel of eight windows and of the eight below them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void SumTwoTiles<TLanes, TVector>(
+        in QnABand<T> band, int block, int channel, int row, int column, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var (lanes, stride) = (_shape.Lanes, _shape.Stride);
+        Correlation.OfTwoTiles<TLanes, TVector, T>(
+            PlaneOf(band, channel, workspace) + (row * stride * band.RowSize) + ((long)column * stride * lanes), band.RowSize,
+            stride, TableOf(block, channel), _shape.Columns, _shape.Side, workspace.Sums);
+        Finish<TLanes, TVector>(channel, row, column, workspace.Sums, workspace);
+        Finish<TLanes, TVector>(channel, row + 1, column, workspace.Sums + (QnAShape.Tile * lanes), workspace);
+    }
+
+    private T* TableOf(int block, int channel) =>
+        (channel < 0 ? _tables.Exponentials : _tables.Products) + (block * _shape.Lanes);
+
+    /// <summary>What follows the sums of eight windows: of denominators or of a channel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Finish<TLanes, TVector>(int channel, int row, int column, T* sums, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
         if (channel < 0)
         {
             Invert<TLanes, TVector>(
-                workspace.Sums, workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * _shape.Lanes));
+                sums, workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * _shape.Lanes));
         }
         else
         {
-            Add<TLanes, TVector>(block, channel, row, column, _shape.OutputWidth - column, workspace.Sums, workspace);
+            Add<TLanes, TVector>(channel, row, column, _shape.OutputWidth - column, sums, workspace);
         }
     }
 
@@ -234,14 +277,14 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
     /// <summary>Divides the sums of at most eight windows of a row, and adds them over the queries.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Add<TLanes, TVector>(
-        int block, int channel, int row, int column, int windows, T* sums, in Workspace workspace)
+        int channel, int row, int column, int windows, T* sums, in Workspace workspace)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
         var (lanes, period) = (_shape.Lanes, _shape.Period);
         var step = _shape.Sets * _shape.ValueWidth;
         var reciprocals = workspace.Reciprocals + ((((long)row * _shape.PaddedWidth) + column) * lanes);
-        var target = OutputOf(workspace.Output, row, column, block) + (channel * period);
+        var target = OutputOf(row, column, workspace) + (channel * period);
         for (var window = 0; window < Math.Min(QnAShape.Tile, windows); window++)
         {
             TLanes.AddRepeated(TLanes.Multiply(TLanes.Load(sums), TLanes.Load(reciprocals)), target, period);
@@ -292,11 +335,11 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
                     for (var column = 0; column < windows; column += QnAShape.Tile)
                     {
                         var tile = sums + ((long)column * lanes);
-                        Add<TLanes, TVector>(block, channel, row, left + column, windows - column, tile, workspace);
+                        Add<TLanes, TVector>(channel, row, left + column, windows - column, tile, workspace);
                         if (isPair)
                         {
                             tile += QnASpectra<T>.SecondChannel(_shape);
-                            Add<TLanes, TVector>(block, channel + 1, row, left + column, windows - column, tile, workspace);
+                            Add<TLanes, TVector>(channel + 1, row, left + column, windows - column, tile, workspace);
                         }
                     }
                 }
@@ -315,15 +358,14 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
             for (var column = 0; column < _shape.OutputWidth; column++)
             {
                 var window = new QnAWindow<T>(_shape, tokens, band.First + row, column, block);
-                window.Attend<TLanes, TVector>(_tables, workspace.Sums, OutputOf(workspace.Output, row, column, block));
+                window.Attend<TLanes, TVector>(_tables, workspace.Sums, OutputOf(row, column, workspace));
             }
         }
     }
 
     /// <summary>Where a band keeps the output of a window, from the first head of a vector of scores on.</summary>
-    private T* OutputOf(T* output, int row, int column, int block) =>
-        output + ((((((long)row * _shape.OutputWidth) + column) * _shape.Sets) + _shape.SetOf(block)) * _shape.ValueWidth)
-        + _shape.HeadOf(block);
+    private T* OutputOf(int row, int column, in Workspace workspace) =>
+        workspace.BlockOutput + ((((long)row * _shape.OutputWidth) + column) * _shape.Sets * _shape.ValueWidth);
 
     private void Write(in QnABand<T> band, T* output)
     {
@@ -346,8 +388,11 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
 
     private struct Workspace
     {
-        /// <summary>The band's outputs, <c>[rows, W', sets, values]</c>.</summary>
+        /// <summary>The band's outputs, <c>[rows, W', sets, values]</c>; they may be part of the output itself.</summary>
         public T* Output;
+
+        /// <summary>Where the first head of a vector of scores begins in them: found once, as it takes divisions.</summary>
+        public T* BlockOutput;
 
         /// <summary>Products of each channel, then exponentials.</summary>
         public T* Planes;
@@ -367,7 +412,7 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         /// <summary>A vector of ones.</summary>
         public T* Ones;
 
-        /// <summary>The sums of a tile of windows, or of one window's channels.</summary>
+        /// <summary>The sums of two tiles of windows, or of one window's channels.</summary>
         public T* Sums;
     }
 }

@@ -73,9 +73,9 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
         var rowSize = (long)columns * lanes;
         var planeSize = (rows + _shape.Side - 1) * rowSize;
         var size = (_shape.Depth + 1) * planeSize;
-        var scratch = Scratch.Begin(Scratch.Size<T>(size) + Scratch.Size<T>(2L * QnAShape.Tile * lanes));
+        var scratch = Scratch.Begin(Scratch.Size<T>(size) + Scratch.Size<T>(4L * QnAShape.Tile * lanes));
         var planes = scratch.Take<T>(size);
-        var sums = scratch.Take<T>(2L * QnAShape.Tile * lanes);
+        var sums = scratch.Take<T>(4L * QnAShape.Tile * lanes);
         var offset = _shape.Token(image, first, 0);
         new Span<T>(_gradient + offset, checked(rows * _shape.Width * _shape.TokenWidth)).Clear();
         for (var block = 0; block < _shape.Blocks; block++)
@@ -86,13 +86,13 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
                 continue;
             }
             Stage<TLanes, TVector>(image, first, rows, block, planes, columns);
-            for (var row = 0; row < rows; row++)
+            for (var row = 0; row < rows; row += 2)
             {
                 for (var column = 0; column < _shape.Width; column += QnAShape.Tile)
                 {
                     Gather<TLanes, TVector>(
-                        image, first + row, column, block, planes + (row * rowSize) + ((long)column * lanes), rowSize, planeSize,
-                        sums);
+                        image, first + row, Math.Min(2, rows - row), column, block,
+                        planes + (row * rowSize) + ((long)column * lanes), rowSize, planeSize, sums);
                 }
             }
         }
@@ -144,50 +144,80 @@ internal readonly unsafe struct QnATokenGradients<T> : IKernel<T>
         }
     }
 
-    /// <summary>The gradients of eight positions of a row.</summary>
+    /// <summary>The gradients of eight positions of a row, and of the eight below them where there are two rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private void Gather<TLanes, TVector>(
-        int image, int row, int column, int block, T* planes, long rowSize, long planeSize, T* sums)
+        int image, int row, int rows, int column, int block, T* planes, long rowSize, long planeSize, T* sums)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var (lanes, side, period, tokenWidth) = (_shape.Lanes, _shape.Side, _shape.Period, _shape.TokenWidth);
+        var (lanes, period, tokenWidth) = (_shape.Lanes, _shape.Period, _shape.TokenWidth);
         var last = ((_shape.Area - 1) * (long)_shape.Columns) + (block * lanes);
         var positions = Math.Min(QnAShape.Tile, _shape.Width - column);
-        var start = _shape.Token(image, row, column);
+        var (start, down) = (_shape.Token(image, row, column), (long)_shape.Width * tokenWidth);
+        // Divisions cost as much as a tile does: none belongs in the loops.
+        var values = start + _shape.Columns + _shape.HeadOf(block);
         var largest = TLanes.Load(_statistics.Largest + ((long)image * _shape.Columns) + (block * lanes));
         // The slopes of the exponentials.
-        var slopes = sums + (QnAShape.Tile * lanes);
-        Correlation.OfTile<TLanes, TVector, T>(
-            planes + (_shape.Depth * planeSize), rowSize, lanes, _tables.Exponentials + last, -_shape.Columns, side, side, slopes);
-        var exponentials = _gradient + start + (block * lanes);
-        for (var position = 0; position < positions; position++)
+        var slopes = sums + (2L * QnAShape.Tile * lanes);
+        Sum<TLanes, TVector>(rows, planes + (_shape.Depth * planeSize), rowSize, _tables.Exponentials + last, slopes);
+        for (var below = 0; below < rows; below++)
         {
-            // Kept where the scores' gradient will stand.
-            var score = TLanes.Load(_projected + start + (position * tokenWidth) + (block * lanes));
-            TLanes.Store(
-                Exponential.Of<TLanes, TVector, T>(TLanes.Subtract(score, largest)), exponentials + (position * tokenWidth));
+            var scores = start + (below * down) + (block * lanes);
+            for (var position = 0; position < positions; position++)
+            {
+                // Kept where the scores' gradient will stand.
+                var score = TLanes.Load(_projected + scores);
+                TLanes.Store(Exponential.Of<TLanes, TVector, T>(TLanes.Subtract(score, largest)), _gradient + scores);
+                scores += tokenWidth;
+            }
         }
         for (var channel = 0; channel < _shape.Depth; channel++)
         {
-            Correlation.OfTile<TLanes, TVector, T>(
-                planes + (channel * planeSize), rowSize, lanes, _tables.Products + last, -_shape.Columns, side, side, sums);
-            var offset = start + _shape.Columns + (channel * period) + _shape.HeadOf(block);
-            for (var position = 0; position < positions; position++)
+            Sum<TLanes, TVector>(rows, planes + (channel * planeSize), rowSize, _tables.Products + last, sums);
+            for (var below = 0; below < rows; below++)
             {
-                var place = position * lanes;
-                var sum = TLanes.Load(sums + place);
-                var value = TLanes.LoadRepeated(_projected + offset, period);
-                TLanes.Store(TLanes.MultiplyAdd(value, sum, TLanes.Load(slopes + place)), slopes + place);
-                TLanes.AddRepeated(
-                    TLanes.Multiply(TLanes.Load(exponentials + (position * tokenWidth)), sum), _gradient + offset, period);
-                offset += tokenWidth;
+                var place = below * QnAShape.Tile * lanes;
+                var exponentials = _gradient + start + (below * down) + (block * lanes);
+                var offset = values + (below * down) + (channel * period);
+                for (var position = 0; position < positions; position++)
+                {
+                    var sum = TLanes.Load(sums + place);
+                    var value = TLanes.LoadRepeated(_projected + offset, period);
+                    TLanes.Store(TLanes.MultiplyAdd(value, sum, TLanes.Load(slopes + place)), slopes + place);
+                    TLanes.AddRepeated(TLanes.Multiply(TLanes.Load(exponentials), sum), _gradient + offset, period);
+                    place += lanes;
+                    exponentials += tokenWidth;
+                    offset += tokenWidth;
+                }
             }
         }
-        for (var position = 0; position < positions; position++)
+        for (var below = 0; below < rows; below++)
         {
-            var target = exponentials + (position * tokenWidth);
-            TLanes.Store(TLanes.Multiply(TLanes.Load(target), TLanes.Load(slopes + (position * lanes))), target);
+            var target = _gradient + start + (below * down) + (block * lanes);
+            var slope = slopes + (below * QnAShape.Tile * lanes);
+            for (var position = 0; position < positions; position++)
+            {
+                TLanes.Store(TLanes.Multiply(TLanes.Load(target), TLanes.Load(slope)), target);
+                target += tokenWidth;
+                slope += lanes;
+            }
+        }
+    }
+
+    /// <summary>The sums of one row's tile, or of two rows', with a table backwards.</summary>
+    private void Sum<TLanes, TVector>(int rows, T* plane, long rowSize, T* table, T* sums)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        if (rows == 2)
+        {
+            Correlation.OfTwoTiles<TLanes, TVector, T>(plane, rowSize, 1, table, -_shape.Columns, _shape.Side, sums);
+        }
+        else
+        {
+            Correlation.OfTile<TLanes, TVector, T>(
+                plane, rowSize, _shape.Lanes, table, -_shape.Columns, _shape.Side, _shape.Side, sums);
         }
     }
 

@@ -18,9 +18,6 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
     /// <summary>Parts at most: enough for any number of cores that a map of this size occupies.</summary>
     private const int MostParts = 16;
 
-    // Offsets of a window whose sums are in registers at a time: all of a 3×3 window.
-    private const int Group = 9;
-
     private readonly QnAShape _shape;
     private readonly QnATables<T> _tables;
     private readonly QnAStatistics<T> _statistics;
@@ -58,6 +55,9 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
         return (int)Math.Min(MostParts, (long)shape.Batch * ((shape.OutputHeight + rows - 1) / rows));
     }
 
+    /// <summary>Elements of a plane of staged slopes: of two rows of windows.</summary>
+    private long SlopePlaneSize => 2L * _shape.PaddedWidth * _shape.Lanes;
+
     private bool WantsTables => _biases is not null || _scales is not null;
 
     /// <inheritdoc/>
@@ -85,186 +85,199 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
     {
         var lanes = _shape.Lanes;
         var planes = (_shape.Depth + 1) * band.PlaneSize;
-        var windows = (long)band.Rows * _shape.PaddedWidth * lanes;
-        var vectors = (long)Math.Max(QnAShape.Tile, _shape.Depth) * lanes;
+        var slopePlanes = (_shape.Depth + 1) * SlopePlaneSize;
+        var vectors = (long)Math.Max(2 * QnAShape.Tile, _shape.Depth) * lanes;
+        var offsetSums = WantsTables ? 2L * OffsetCorrelation.PaddedArea(_shape.Side) * lanes : 0;
         var scratch = Scratch.Begin(
-            Scratch.Size<T>(planes) + Scratch.Size<T>((_shape.Depth + 1) * windows) + Scratch.Size<T>(vectors));
-        var products = scratch.Take<T>(planes);
-        var slopes = scratch.Take<T>((_shape.Depth + 1) * windows);
-        var sums = scratch.Take<T>(vectors);
+            Scratch.Size<T>(planes) + Scratch.Size<T>(slopePlanes) + Scratch.Size<T>(vectors) + Scratch.Size<T>(offsetSums));
+        var workspace = new Workspace
+        {
+            Products = scratch.Take<T>(planes),
+            Slopes = scratch.Take<T>(slopePlanes),
+            Sums = scratch.Take<T>(vectors),
+            OffsetSums = scratch.Take<T>(offsetSums),
+        };
         var tokens = _projected + _shape.Token(band.Image, 0, 0);
         for (var block = 0; block < _shape.Blocks; block++)
         {
             if (_statistics.Shares[(band.Image * _shape.Blocks) + block] != 0)
             {
                 var largest = _statistics.Largest + ((long)band.Image * _shape.Columns) + (block * lanes);
-                band.Stage<TLanes, TVector>(tokens, block, largest, products);
-                Share<TLanes, TVector>(band, block, products, slopes, sums);
-                if (WantsTables)
-                {
-                    SumOffsets<TLanes, TVector>(band, block, products, slopes, part);
-                }
+                band.Stage<TLanes, TVector>(tokens, block, largest, workspace.Products);
+                Share<TLanes, TVector>(band, block, workspace, part);
             }
             else
             {
-                Separately<TLanes, TVector>(band, block, tokens, sums, part);
+                Separately<TLanes, TVector>(band, block, tokens, workspace.Sums, part);
             }
         }
     }
 
-    /// <summary>Statistics of all windows; and, staged, <c>g_c/D</c> of each channel and <c>−δ/D</c>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private void Share<TLanes, TVector>(in QnABand<T> band, int block, T* products, T* slopes, T* sums)
+    /// <summary>Two rows of windows at a time: their statistics, then what they add to the tables' sums.</summary>
+    private void Share<TLanes, TVector>(in QnABand<T> band, int block, in Workspace workspace, int part)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var (lanes, depth, period, side) = (_shape.Lanes, _shape.Depth, _shape.Period, _shape.Side);
-        var step = (long)_shape.Stride * lanes;
-        var planeSize = (long)band.Rows * _shape.PaddedWidth * lanes;
-        var (windowStep, outputStep) = (_shape.Columns, _shape.OutputStep);
-        for (var row = 0; row < band.Rows; row++)
+        var step = (long)_shape.Stride * _shape.Lanes;
+        if (WantsTables)
         {
+            new Span<T>(workspace.OffsetSums, 2 * OffsetCorrelation.PaddedArea(_shape.Side) * _shape.Lanes).Clear();
+        }
+        for (var row = 0; row < band.Rows; row += 2)
+        {
+            var rows = Math.Min(2, band.Rows - row);
+            var source = workspace.Products + (row * _shape.Stride * band.RowSize);
             for (var column = 0; column < _shape.PaddedWidth; column += QnAShape.Tile)
             {
-                var source = products + (row * _shape.Stride * band.RowSize) + (column * step);
-                var target = slopes + ((((long)row * _shape.PaddedWidth) + column) * lanes);
-                var windows = Math.Min(QnAShape.Tile, _shape.OutputWidth - column);
-                Correlation.OfTile<TLanes, TVector, T>(
-                    source + (depth * band.PlaneSize), band.RowSize, step, _tables.Exponentials + (block * lanes),
-                    _shape.Columns, side, side, sums);
-                var deltas = target + (depth * planeSize);
-                var place = _shape.Window(band.Image, band.First + row, column) + (block * lanes);
-                var reciprocals = _statistics.Reciprocals + place;
-                for (var window = 0; window < windows; window++)
-                {
-                    TLanes.Store(
-                        TLanes.Divide(TLanes.Broadcast(T.One), TLanes.Load(sums + (window * lanes))),
-                        reciprocals + (window * windowStep));
-                    TLanes.Store(TLanes.Zero, deltas + (window * lanes));
-                }
-                var outputs = SlopesOf(band, row, column, block);
-                for (var channel = 0; channel < depth; channel++)
-                {
-                    Correlation.OfTile<TLanes, TVector, T>(
-                        source + (channel * band.PlaneSize), band.RowSize, step, _tables.Products + (block * lanes),
-                        _shape.Columns, side, side, sums);
-                    var output = outputs + (channel * period);
-                    var slopesOfChannel = target + (channel * planeSize);
-                    for (var window = 0; window < windows; window++)
-                    {
-                        var offset = window * lanes;
-                        var slope = TLanes.Multiply(
-                            TLanes.Load(reciprocals + (window * windowStep)), TLanes.LoadRepeated(output, period));
-                        TLanes.Store(slope, slopesOfChannel + offset);
-                        TLanes.Store(
-                            TLanes.MultiplyAdd(slope, TLanes.Load(sums + offset), TLanes.Load(deltas + offset)), deltas + offset);
-                        output += outputStep;
-                    }
-                }
-                for (var window = 0; window < windows; window++)
-                {
-                    var delta = TLanes.Load(deltas + (window * lanes));
-                    TLanes.Store(delta, _statistics.Deltas + place + (window * windowStep));
-                    var reciprocal = TLanes.Load(reciprocals + (window * windowStep));
-                    TLanes.Store(
-                        TLanes.Subtract(TLanes.Zero, TLanes.Multiply(delta, reciprocal)), deltas + (window * lanes));
-                }
+                Share<TLanes, TVector>(band, block, row, rows, column, source + (column * step), workspace);
             }
+            if (WantsTables)
+            {
+                SumOffsets<TLanes, TVector>(band, rows, source, workspace);
+            }
+        }
+        if (WantsTables)
+        {
+            AddOffsets<TLanes, TVector>(block, workspace.OffsetSums, part);
         }
     }
 
-    /// <summary>Adds the band's windows to the tables' sums.</summary>
-    private void SumOffsets<TLanes, TVector>(in QnABand<T> band, int block, T* products, T* slopes, int part)
+    /// <summary>
+    /// Statistics of eight windows, and of the eight below them where there are two rows; and, staged, <c>g_c/D</c> of each
+    /// channel and <c>−δ/D</c>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private void Share<TLanes, TVector>(
+        in QnABand<T> band, int block, int row, int rows, int column, T* source, in Workspace workspace)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
-        var (lanes, depth) = (_shape.Lanes, _shape.Depth);
-        var offsets = stackalloc long[Group];
-        var scaleSums = stackalloc T[Group * TLanes.Count];
-        var biasSums = stackalloc T[Group * TLanes.Count];
-        var planeSize = (long)band.Rows * _shape.PaddedWidth * lanes;
-        for (var first = 0; first < _shape.Area; first += Group)
+        var (lanes, depth, period) = (_shape.Lanes, _shape.Depth, _shape.Period);
+        var planeSize = SlopePlaneSize;
+        var sums = workspace.Sums;
+        var (windowStep, outputStep) = (_shape.Columns, _shape.OutputStep);
+        var target = workspace.Slopes + ((long)column * lanes);
+        var (targetDown, sumsDown) = ((long)_shape.PaddedWidth * lanes, (long)QnAShape.Tile * lanes);
+        var outputs = SlopesOf(band, row, column, block);
+        var outputsDown = (long)_shape.Upsampling * _shape.OutputWidth * outputStep;
+        var windows = Math.Min(QnAShape.Tile, _shape.OutputWidth - column);
+        var deltas = target + (depth * planeSize);
+        var place = _shape.Window(band.Image, band.First + row, column) + (block * lanes);
+        var placeDown = (long)_shape.OutputWidth * windowStep;
+        Sum<TLanes, TVector>(
+            rows, source + (depth * band.PlaneSize), band.RowSize, _tables.Exponentials + (block * lanes), sums);
+        for (var below = 0; below < rows; below++)
         {
-            var count = Math.Min(Group, _shape.Area - first);
-            for (var index = 0; index < Group; index++)
+            var reciprocals = _statistics.Reciprocals + place + (below * placeDown);
+            for (var window = 0; window < windows; window++)
             {
-                var (row, column) = Math.DivRem(first + Math.Min(index, count - 1), _shape.Side);
-                offsets[index] = (row * band.RowSize) + ((long)column * lanes);
+                TLanes.Store(
+                    TLanes.Divide(TLanes.Broadcast(T.One), TLanes.Load(sums + (below * sumsDown) + (window * lanes))),
+                    reciprocals + (window * windowStep));
+                TLanes.Store(TLanes.Zero, deltas + (below * targetDown) + (window * lanes));
             }
-            SumGroup<TLanes, TVector>(band, products, slopes, offsets, depth, scaleSums);
-            if (_biases is not null)
+        }
+        for (var channel = 0; channel < depth; channel++)
+        {
+            Sum<TLanes, TVector>(
+                rows, source + (channel * band.PlaneSize), band.RowSize, _tables.Products + (block * lanes), sums);
+            for (var below = 0; below < rows; below++)
             {
-                SumGroup<TLanes, TVector>(
-                    band, products + (depth * band.PlaneSize), slopes + (depth * planeSize), offsets, 1, biasSums);
+                var reciprocals = _statistics.Reciprocals + place + (below * placeDown);
+                var output = outputs + (below * outputsDown) + (channel * period);
+                var slopesOfChannel = target + (channel * planeSize) + (below * targetDown);
+                var deltasOfRow = deltas + (below * targetDown);
+                var sumsOfRow = sums + (below * sumsDown);
+                for (var window = 0; window < windows; window++)
+                {
+                    var slope = TLanes.Multiply(TLanes.Load(reciprocals), TLanes.LoadRepeated(output, period));
+                    TLanes.Store(slope, slopesOfChannel);
+                    TLanes.Store(TLanes.MultiplyAdd(slope, TLanes.Load(sumsOfRow), TLanes.Load(deltasOfRow)), deltasOfRow);
+                    reciprocals += windowStep;
+                    output += outputStep;
+                    slopesOfChannel += lanes;
+                    deltasOfRow += lanes;
+                    sumsOfRow += lanes;
+                }
             }
-            for (var index = 0; index < count; index++)
+        }
+        for (var below = 0; below < rows; below++)
+        {
+            var window = place + (below * placeDown);
+            var deltasOfRow = deltas + (below * targetDown);
+            for (var index = 0; index < windows; index++)
             {
-                var place = ((first + index) * (long)_shape.Columns) + (block * lanes);
-                var target = (part * (long)_shape.Area * _shape.Columns) + place;
-                var sum = TLanes.Load(scaleSums + (index * lanes));
-                var exponential = TLanes.Load(_tables.Exponentials + place);
-                if (_scales is not null)
-                {
-                    TLanes.Store(TLanes.MultiplyAdd(exponential, sum, TLanes.Load(_scales + target)), _scales + target);
-                }
-                if (_biases is not null)
-                {
-                    var bias = TLanes.MultiplyAdd(
-                        exponential, TLanes.Load(biasSums + (index * lanes)),
-                        TLanes.Multiply(TLanes.Load(_tables.Products + place), sum));
-                    TLanes.Store(TLanes.Add(bias, TLanes.Load(_biases + target)), _biases + target);
-                }
+                var delta = TLanes.Load(deltasOfRow);
+                TLanes.Store(delta, _statistics.Deltas + window);
+                var reciprocal = TLanes.Load(_statistics.Reciprocals + window);
+                TLanes.Store(TLanes.Subtract(TLanes.Zero, TLanes.Multiply(delta, reciprocal)), deltasOfRow);
+                window += windowStep;
+                deltasOfRow += lanes;
             }
         }
     }
 
-    /// <summary><c>Σ_p slope[p] · plane[p + o]</c> for nine offsets, summed over planes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private void SumGroup<TLanes, TVector>(
-        in QnABand<T> band, T* products, T* slopes, long* offsets, int planes, T* sums)
+    /// <summary>The sums of one row's tile, or of two rows'.</summary>
+    private void Sum<TLanes, TVector>(int rows, T* plane, long rowSize, T* table, T* sums)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        var (stride, side) = (_shape.Stride, _shape.Side);
+        if (rows == 2)
+        {
+            Correlation.OfTwoTiles<TLanes, TVector, T>(plane, rowSize, stride, table, _shape.Columns, side, sums);
+        }
+        else
+        {
+            Correlation.OfTile<TLanes, TVector, T>(
+                plane, rowSize, (long)stride * _shape.Lanes, table, _shape.Columns, side, side, sums);
+        }
+    }
+
+    /// <summary>Adds one or two rows of windows to the sums of all offsets, plane by plane: what they see is near.</summary>
+    private void SumOffsets<TLanes, TVector>(in QnABand<T> band, int rows, T* source, in Workspace workspace)
+        where TLanes : struct, ILanes<TVector, T>
+        where TVector : struct
+    {
+        for (var plane = 0; plane <= _shape.Depth; plane++)
+        {
+            if (plane == _shape.Depth && _biases is null)
+            {
+                return;
+            }
+            var ofExponentials = plane == _shape.Depth ? OffsetCorrelation.PaddedArea(_shape.Side) * _shape.Lanes : 0;
+            OffsetCorrelation.Add<TLanes, TVector, T>(
+                source + (plane * band.PlaneSize), band.RowSize, workspace.Slopes + (plane * SlopePlaneSize),
+                (long)_shape.PaddedWidth * _shape.Lanes, rows, _shape.OutputWidth, _shape.Stride, _shape.Side,
+                workspace.OffsetSums + ofExponentials);
+        }
+    }
+
+    /// <summary>Adds a band's sums of all offsets to the part's.</summary>
+    private void AddOffsets<TLanes, TVector>(int block, T* sums, int part)
         where TLanes : struct, ILanes<TVector, T>
         where TVector : struct
     {
         var lanes = _shape.Lanes;
-        var step = (long)_shape.Stride * lanes;
-        var planeSize = (long)band.Rows * _shape.PaddedWidth * lanes;
-        var (sum0, sum1, sum2) = (TLanes.Zero, TLanes.Zero, TLanes.Zero);
-        var (sum3, sum4, sum5) = (TLanes.Zero, TLanes.Zero, TLanes.Zero);
-        var (sum6, sum7, sum8) = (TLanes.Zero, TLanes.Zero, TLanes.Zero);
-        var (o0, o1, o2, o3, o4) = (offsets[0], offsets[1], offsets[2], offsets[3], offsets[4]);
-        var (o5, o6, o7, o8) = (offsets[5], offsets[6], offsets[7], offsets[8]);
-        for (var plane = 0; plane < planes; plane++)
+        var biasSums = sums + (OffsetCorrelation.PaddedArea(_shape.Side) * lanes);
+        for (var offset = 0; offset < _shape.Area; offset++)
         {
-            for (var row = 0; row < band.Rows; row++)
+            var place = (offset * (long)_shape.Columns) + (block * lanes);
+            var target = (part * (long)_shape.Area * _shape.Columns) + place;
+            var sum = TLanes.Load(sums + (offset * lanes));
+            var exponential = TLanes.Load(_tables.Exponentials + place);
+            if (_scales is not null)
             {
-                var source = products + (plane * band.PlaneSize) + (row * _shape.Stride * band.RowSize);
-                var slope = slopes + (plane * planeSize) + ((long)row * _shape.PaddedWidth * lanes);
-                for (var column = 0; column < _shape.OutputWidth; column++)
-                {
-                    var weight = TLanes.Load(slope);
-                    sum0 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o0), sum0);
-                    sum1 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o1), sum1);
-                    sum2 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o2), sum2);
-                    sum3 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o3), sum3);
-                    sum4 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o4), sum4);
-                    sum5 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o5), sum5);
-                    sum6 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o6), sum6);
-                    sum7 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o7), sum7);
-                    sum8 = TLanes.MultiplyAdd(weight, TLanes.Load(source + o8), sum8);
-                    slope += lanes;
-                    source += step;
-                }
+                TLanes.Store(TLanes.MultiplyAdd(exponential, sum, TLanes.Load(_scales + target)), _scales + target);
+            }
+            if (_biases is not null)
+            {
+                var bias = TLanes.MultiplyAdd(
+                    exponential, TLanes.Load(biasSums + (offset * lanes)),
+                    TLanes.Multiply(TLanes.Load(_tables.Products + place), sum));
+                TLanes.Store(TLanes.Add(bias, TLanes.Load(_biases + target)), _biases + target);
             }
         }
-        TLanes.Store(sum0, sums);
-        TLanes.Store(sum1, sums + lanes);
-        TLanes.Store(sum2, sums + (2 * lanes));
-        TLanes.Store(sum3, sums + (3 * lanes));
-        TLanes.Store(sum4, sums + (4 * lanes));
-        TLanes.Store(sum5, sums + (5 * lanes));
-        TLanes.Store(sum6, sums + (6 * lanes));
-        TLanes.Store(sum7, sums + (7 * lanes));
-        TLanes.Store(sum8, sums + (8 * lanes));
     }
 
     private void Separately<TLanes, TVector>(in QnABand<T> band, int block, T* tokens, T* sums, int part)
@@ -290,4 +303,19 @@ internal readonly unsafe struct QnAWindowGradients<T> : IKernel<T>
 
     private T* SlopesOf(in QnABand<T> band, int row, int column, int block) =>
         _slopes + _shape.Output(band.Image, band.First + row, column, _shape.SetOf(block)) + _shape.HeadOf(block);
+
+    private struct Workspace
+    {
+        /// <summary>Products of each channel, then exponentials.</summary>
+        public T* Products;
+
+        /// <summary>Two rows of <c>g_c/D</c> of each channel, then of <c>−δ/D</c>.</summary>
+        public T* Slopes;
+
+        /// <summary>The sums of two tiles of windows, or of one window's channels.</summary>
+        public T* Sums;
+
+        /// <summary>A vector for each offset, padded to whole groups: of all channels; then of the exponentials.</summary>
+        public T* OffsetSums;
+    }
 }
