@@ -241,6 +241,75 @@ module Printing =
               if entry.Note <> "" then
                   entry.Note ]
 
+    let private signed (number: int64) = number.ToString "+#,0;-#,0;0"
+
+    let private more (parameters: int64) (cost: int64) =
+        [ if parameters <> 0L then
+              $"{signed parameters} parameters"
+          if cost <> 0L then
+              $"{signed cost} multiply-accumulates" ]
+        |> String.concat ", "
+
+    /// <summary>
+    /// What differs between two models, as a diff: for each place the properties that changed, then the change in parameters and in
+    /// multiply-accumulates; neighbouring places with the same differences as one.
+    /// </summary>
+    /// <example><code lang="fsharp">differences Swin.tiny SlideSwin.tiny |> Printing.difference |> printfn "%s"</code></example>
+    let difference (difference: Difference) : string =
+        let both (changes: PropertyChange list) =
+            [ for change in changes do
+                  $"-{change.Property}: {change.Before}"
+                  $"+{change.Property}: {change.After}" ]
+
+        let ofPlaces (places: PlaceDifference list) =
+            let first = places.Head
+            let stands = together (places |> List.map _.Place)
+
+            let numbers =
+                match more first.Parameters first.MultiplyAccumulates with
+                | "" -> ""
+                | numbers when places.Length > 1 -> $" {numbers} each"
+                | numbers -> $" {numbers}"
+
+            [ $"@@ {stands} @@{numbers}"
+              match first.Change with
+              | PartAdded part -> $"+{part}"
+              | PartRemoved part -> $"-{part}"
+              | PartChanged changes -> yield! both changes ]
+
+        /// Neighbours of one stage that differ alike.
+        let grouped =
+            let alike (one: PlaceDifference) (other: PlaceDifference) =
+                { one with Place = "" } = { other with Place = "" }
+                && one.Place.Split(',')[0] = other.Place.Split(',')[0]
+
+            List.foldBack
+                (fun (place: PlaceDifference) groups ->
+                    match groups with
+                    | (next :: _ as group) :: rest when alike place next -> (place :: group) :: rest
+                    | _ -> [ place ] :: groups)
+                difference.Places
+                []
+
+        let total (model: Architecture) =
+            $"{count (ParameterCount.Of(model).All)} parameters, {thousandMillions (MultiplyAccumulates.Of model)} GMACs"
+
+        if difference.IsEmpty then
+            $"{difference.Before.Name}: nothing differs"
+        else
+            Words.lines
+                [ $"--- {difference.Before.Name}: {total difference.Before}"
+                  $"+++ {difference.After.Name}: {total difference.After}"
+                  match difference.Whole |> List.filter (fun change -> change.Property <> "name") with
+                  | [] -> ()
+                  | whole ->
+                      "@@ whole model @@"
+                      yield! both whole
+                  yield! List.collect ofPlaces grouped
+                  match more difference.Parameters difference.MultiplyAccumulates with
+                  | "" -> "@@ total @@ as many parameters and multiply-accumulates"
+                  | numbers -> $"@@ total @@ {numbers}" ]
+
     /// One attention on a line: kind, window, heads, and what is not the default.
     let attention (attention: Attention) : string =
         Words.attention Words.givenHeads attention |> String.concat ", "

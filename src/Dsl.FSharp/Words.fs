@@ -43,7 +43,8 @@ module internal Words =
     let private number (name: string) (value: Nullable<'value>) =
         unusual name value (Nullable()) (fun given -> string given.Value)
 
-    let private norm (norm: QueryNorm) =
+    /// What is done to the norm of queries.
+    let queryNorm (norm: QueryNorm) : string =
         match norm with
         | Free -> "free"
         | Unit false -> "unit"
@@ -58,7 +59,7 @@ module internal Words =
               unusual "scale" qna.Scale AttentionScale.Normal lowered
               unusual "position" qna.Position PositionBias.Relative lowered
               flag "scaled position bias" qna.ScalePositionBias false
-              unusual "query norm" qna.Norm QueryNorm.Unit norm
+              unusual "query norm" qna.Norm QueryNorm.Unit queryNorm
               flag "biases" qna.Bias false ]
         | Slide slide ->
             [ unusual "padding" slide.Padding EdgePadding.Zeros lowered
@@ -113,6 +114,12 @@ module internal Words =
         @ number "layer scale" block.LayerScale
         |> String.concat ", "
 
+    /// A convolution of a stem.
+    let convolution (convolution: Convolution) : string =
+        $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}, channels {convolution.Channels}"
+        :: number "padding" convolution.Padding
+        |> String.concat ", "
+
     /// A stem with its channels, and what is not the default.
     let stem (stem: Stem) : string =
         let parts =
@@ -121,10 +128,7 @@ module internal Words =
                 $"patches {patches.PatchSize}×{patches.PatchSize}, channels {patches.Channels}"
                 :: List.concat [ flag "bias" patches.Bias true; flag "norm" patches.Norm true ]
             | Convolutions stem ->
-                [ for convolution in stem.Convolutions ->
-                      $"convolution {convolution.Kernel}×{convolution.Kernel}, stride {convolution.Stride}, channels {convolution.Channels}"
-                      :: number "padding" convolution.Padding
-                      |> String.concat ", " ]
+                List.map convolution (List.ofSeq stem.Convolutions)
                 @ List.concat
                     [ flag "bias" stem.Bias false
                       flag "norm and activation between" stem.ActivatedBetween true ]
