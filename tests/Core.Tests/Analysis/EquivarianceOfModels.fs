@@ -221,10 +221,16 @@ let private roomy =
         let stride = architecture.Stem.Stride
         let size = architecture.Resolution
 
+        // Pooling by QnA is bound to one size.
+        let head: Head =
+            match architecture.Head with
+            | :? QnAPoolHead as pool -> AveragePoolHead pool.Classes
+            | head -> head
+
         let larger =
             architecture.With(
                 resolution = ImageSize(size.Height + 4 * more * stride, size.Width + 3 * more * stride),
-                head = AveragePoolHead architecture.Head.Classes
+                head = head
             )
 
         return
@@ -411,8 +417,8 @@ let private tight (architecture: Architecture) =
 let tests =
     testList
         "equivariance of models"
-        [ property moves 40
-          property rolls 40
+        [ property moves 30
+          property rolls 30
           exact moves
           exact rolls
           testList

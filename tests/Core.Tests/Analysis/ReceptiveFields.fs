@@ -30,7 +30,13 @@ let private until (place: string) (architecture: Architecture) =
             let blocks = Seq.take (int (block.Replace("block ", ""))) last.Blocks
             Stage(ValueList.From blocks, PositionEmbedding = last.PositionEmbedding)
 
-    architecture.With(stages = ValueList.From(List.take (stage - 1) stages @ [ last ]))
+    // A class token goes with the last stage's map; other heads have no part in any.
+    let head: Head =
+        match architecture.Head with
+        | :? ClassTokenHead as head when stage = architecture.Stages.Count -> head
+        | head -> AveragePoolHead head.Classes
+
+    architecture.With(stages = ValueList.From(List.take (stage - 1) stages @ [ last ]), head = head)
 
 /// Where the gradient of one unit, its channels weighed by random numbers, is not zero. Nothing stands for a number that
 /// is small: outside the field the gradient is exactly zero, as no operation leads there. The fused kernels that multiply
