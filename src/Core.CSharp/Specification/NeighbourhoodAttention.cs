@@ -15,7 +15,8 @@ public sealed record NeighbourhoodAttention : Attention
 
     /// <summary>
     /// Side of the window in tokens, odd. A map must have at least <see cref="Window"/>·<see cref="Dilation"/> tokens each
-    /// way; a smaller one is padded with tokens that no other attends to, as the size policy allows.
+    /// way; a smaller one is padded at the bottom and the right, where the size policy allows it, with zeros that are attended to
+    /// like all other tokens, as in the official code.
     /// </summary>
     public int Window { get; init; }
 

@@ -65,7 +65,10 @@ public static class Validation
             whole.Add($"the drop path rate is {architecture.DropPath}", "use a rate from 0 to below 1, such as 0.1");
         }
         CheckEpsilon("norm's", architecture.Conventions.NormEpsilon, whole);
-        CheckEpsilon("embedding norm's", architecture.Conventions.EmbeddingNormEpsilon ?? architecture.Conventions.NormEpsilon, whole);
+        if (architecture.Conventions.EmbeddingNormEpsilon is { } around)
+        {
+            CheckEpsilon("embedding norm's", around, whole);
+        }
         if (architecture.Head is ClassTokenHead && architecture.Stages is [.., { Transition: not null }])
         {
             problems.At($"stage {architecture.Stages.Count}, transition").Add(

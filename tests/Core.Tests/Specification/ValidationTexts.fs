@@ -41,6 +41,25 @@ let private inBlock =
       attention (slide.With(window = 6)), "slide window: 6 is even, so it has no centre; use 5 or 7."
       attention (slide.With(window = -3)), "slide window: -3; use at least 1."
       attention (WindowAttention(0, 2)), "window: 0; use at least 1."
+      attention (SpatialReductionAttention(0, 2)), "reduction: 0; use at least 1."
+      attention (PooledAttention(0, 2)), "pool: 0; use at least 1."
+      attention (CrossShapedAttention(0, 2)), "stripe: 0; use at least 1."
+      attention (CrossShapedAttention(2, 1)),
+      "1 heads cannot be halved between the two directions of stripes; use 2 heads, or another even number."
+      attention (NeighbourhoodAttention(4, 2)),
+      "neighbourhood window: 4 is even, so it has no centre; use 3 or 5."
+      attention (NeighbourhoodAttention(3, 2, Dilation = 0)), "dilation: 0; use at least 1."
+      attention(WindowAttention(4, 2)).With(head = ClassTokenHead 10),
+      "window attention needs each token's place, and the class token has none; use global attention or a reduction of 1 in the last stage, or a head without a class token."
+      oneBlock(Block(GlobalAttention 2, MlpConvolution = MlpConvolution.Depthwise))
+          .With(head = ClassTokenHead 10),
+      "the MLP's convolution needs each token's place, and the class token has none; use a plain MLP in the last stage, or a head without a class token."
+      attention(SpatialReductionAttention(3, 2)).With(sizePolicy = SizePolicy.Exact),
+      "the map of 8×8 is not a multiple of a reduction by 3, and the size policy is exact; use 6×6 or 9×9, or let the size policy pad."
+      attention(CrossShapedAttention(3, 2)).With(sizePolicy = SizePolicy.Exact),
+      "the map of 8×8 is not a multiple of stripes of 3, and the size policy is exact; use 6×6 or 9×9, or let the size policy pad."
+      attention(NeighbourhoodAttention(5, 2, Dilation = 2)).With(sizePolicy = SizePolicy.Exact),
+      "a neighbourhood of 5 tokens, 2 apart, does not fit a map of 8×8, and the size policy is exact; use a map of at least 10×10, a smaller window or dilation, or let the size policy pad."
       attention (qna.With(queries = 0)), "queries: 0; use at least 1."
       attention (qna.With(queries = 1025)), "queries: 1025; use at most 1024."
       attention (qna.With(width = 0)), "qna width: 0; use at least 1."
@@ -78,6 +97,8 @@ let private inWhole =
       "the drop path rate is NaN; use a rate from 0 to below 1, such as 0.1."
       plain.With(conventions = Conventions(NormEpsilon = 0.0)),
       "the norm's epsilon is 0; use a small positive number, such as 1e-5."
+      plain.With(conventions = Conventions(EmbeddingNormEpsilon = Nullable 1.0)),
+      "the embedding norm's epsilon is 1; use a small positive number, such as 1e-5."
       // 3·16·65536 + 65536 + 2·65536 of the stem; 2·(2·65536), 4·65536² + 4·65536, 2·65536·16777216 + 16777216
       // + 65536 of the block; 2·65536, 65536·10 + 10 of the head.
       oneBlock(Block(GlobalAttention 1, MlpRatio = 256.0)).With(stem = PatchStem(4, 65_536)),
@@ -100,7 +121,23 @@ let private elsewhere =
       convolutions [ Convolution(3, 1, 0); Convolution(3, 1, 8) ],
       "stem, convolution 1: channels: 0; use at least 1."
       transition (StridedConvolution(Kernel = 4)),
-      "stage 1, transition: kernel: 4 is even, so it has no centre; use 3 or 5."
+      "stage 1, transition: kernel: 4 is even, so it has no centre, and is not the stride of 2; use 3 or 5, or a stride of 4."
+      transition(StridedConvolution(Kernel = 2))
+          .With(sizePolicy = SizePolicy.Exact, resolution = ImageSize(12, 4)),
+      "stage 1, transition: the map of 3×1 is not a multiple of patches of 2×2, and the size policy is exact; use 4×2, or let the size policy pad."
+      transition(PatchMerging())
+          .With(
+              head = ClassTokenHead 10,
+              stages =
+                  ValueList.From
+                      [ Stage(ValueList.From [ Block(GlobalAttention 2) ], Transition = PatchMerging()) ]
+          ),
+      "stage 1, transition: it would leave the class token behind, which has no place on the map; end the last stage without a transition, or use a head without a class token."
+      plain.With(
+          stem = ConvolutionStem(ValueList.From [ Convolution(9, 4, 8, Padding = Nullable 0) ]),
+          resolution = ImageSize(8, 32)
+      ),
+      "stem: a kernel of 9 with 0 zeros on each side does not fit a map of 8×32; use a padding of 4, or a larger image."
       transition (StridedConvolution(Stride = 0)), "stage 1, transition: stride: 0; use at least 1."
       transition (PatchMerging(Channels = 0)), "stage 1, transition: channels after it: 0; use at least 1."
       transition (QnADownsampling(QnAAttention(3, 3))),

@@ -70,12 +70,31 @@ let private pairs: (Type * Gen<obj * obj>) list =
             (Gen.elements [ true; false ])
             (Gen.elements [ true; false ])
 
+    let convolutions =
+        Gen.map3
+            (fun kernel bias activated ->
+                ConvolutionStem(
+                    ValueList.From [ Convolution(kernel, 2, 8) ],
+                    Bias = bias,
+                    ActivatedBetween = activated
+                ))
+            (Gen.elements [ 1; 3; 5 ])
+            (Gen.elements [ true; false ])
+            (Gen.elements [ true; false ])
+
     let stage =
-        Gen.map2
-            (fun (one: Architecture) (other: Architecture) ->
-                Stage(one.Stages[0].Blocks, Transition = other.Stages[0].Transition))
+        Gen.map4
+            (fun (one: Architecture) (other: Architecture) places norm ->
+                Stage(
+                    one.Stages[0].Blocks,
+                    Transition = other.Stages[0].Transition,
+                    PositionEmbedding = places,
+                    Norm = norm
+                ))
             Architectures.valid
             Architectures.valid
+            (Gen.elements [ true; false ])
+            (Gen.elements [ true; false ])
 
     [ pair Architectures.valid
       pair Parts.conventions
@@ -83,9 +102,14 @@ let private pairs: (Type * Gen<obj * obj>) list =
       pair (Attentions.slide map)
       pair (Attentions.window false map)
       pair (Attentions.everywhere map)
+      pair (Attentions.reduction false map)
+      pair (Attentions.pooled map)
+      pair (Attentions.crossShaped false map)
+      pair (Attentions.neighbourhood false map)
       pair (Attentions.any false map |> Gen.bind (Parts.block 12))
       pair stage
       pair patches
+      pair convolutions
       pair qnaPool ]
 
 let private withOf (record: Type) =
