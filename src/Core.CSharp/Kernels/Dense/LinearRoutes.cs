@@ -83,11 +83,17 @@ internal static class LinearRoutes
     {
         var shape = input.shape;
         var (outputs, inputs) = (weight.size(0), weight.size(1));
-        // Tokens are pixels of one column; a map [B, H, W, C] keeps its rows.
-        var pixels = input.ndim == 4 ? input.contiguous() : input.contiguous().view(1, -1, 1, inputs);
-        var convolved = nn.functional.conv2d(pixels.permute(0, 3, 1, 2), weight.view(outputs, inputs, 1, 1), bias);
+        // Tokens are pixels of one column; a map [B, H, W, C] keeps its rows. What stands between holds the result's memory,
+        // which would else live until the caller's scope ends.
+        using var plain = input.contiguous();
+        using var pixels = input.ndim == 4 ? plain.alias() : plain.view(1, -1, 1, inputs);
+        using var image = pixels.permute(0, 3, 1, 2);
+        using var kernel = weight.view(outputs, inputs, 1, 1);
+        using var convolved = nn.functional.conv2d(image, kernel, bias);
         shape[^1] = outputs;
-        return convolved.permute(0, 2, 3, 1).contiguous().view(shape);
+        using var tokens = convolved.permute(0, 2, 3, 1);
+        using var rows = tokens.contiguous();
+        return rows.view(shape);
     }
 
     private static LinearRoute For(ShapeClass shape)
