@@ -70,10 +70,8 @@ let private at (map: NdArray<float>) b y x c =
     else
         0.0
 
-/// A convolution with zeros around: window `t` begins at `t·stride − padding`.
-let private convolve (kernel: NdArray<float>) stride padding (map: NdArray<float>) =
-    let rows, columns = dividedBy stride map.Shape[1], dividedBy stride map.Shape[2]
-
+/// A convolution with zeros around, to a map of rows and columns: window `t` begins at `t·stride − padding`.
+let private convolveTo rows columns (kernel: NdArray<float>) stride padding (map: NdArray<float>) =
     NdArray.init [| map.Shape[0]; rows; columns; kernel.Shape[0] |] (fun index ->
         let mutable sum = 0.0
 
@@ -85,46 +83,104 @@ let private convolve (kernel: NdArray<float>) stride padding (map: NdArray<float
 
         sum)
 
+/// A convolution of which only the stride shrinks the map; what hangs over the border sees zeros.
+let private convolve (kernel: NdArray<float>) stride padding (map: NdArray<float>) =
+    convolveTo (dividedBy stride map.Shape[1]) (dividedBy stride map.Shape[2]) kernel stride padding map
+
+/// The bias of a convolution, where it has one.
+let private shifted name (parameters: Parameters<float>) (map: NdArray<float>) =
+    match Map.tryFind name parameters with
+    | Some bias -> map |> Linear.perToken (Array.mapi (fun c value -> value + bias[c]))
+    | None -> map
+
+/// The ε of norms in stems and transitions.
+let private embeddingEpsilon (architecture: Architecture) =
+    architecture.Conventions.EmbeddingNormEpsilon.GetValueOrDefault architecture.Conventions.NormEpsilon
+
 let private stem (architecture: Architecture) (parameters: Parameters<float>) (image: NdArray<float>) =
-    let epsilon = architecture.Conventions.NormEpsilon
+    let epsilon = embeddingEpsilon architecture
 
     match architecture.Stem with
     | :? PatchStem as patch ->
-        let tokens = convolve parameters["proj.weight"] patch.PatchSize 0 image
-
-        let shifted =
-            match Map.tryFind "proj.bias" parameters with
-            | Some bias -> tokens |> Linear.perToken (Array.mapi (fun c value -> value + bias[c]))
-            | None -> tokens
+        let tokens =
+            convolve parameters["proj.weight"] patch.PatchSize 0 image
+            |> shifted "proj.bias" parameters
 
         if patch.Norm then
-            norm epsilon "norm" parameters shifted
+            norm epsilon "norm" parameters tokens
         else
-            shifted
+            tokens
     | stem ->
-        let convolutions = (stem :?> ConvolutionStem).Convolutions |> List.ofSeq
+        let stem = stem :?> ConvolutionStem
+        let convolutions = List.ofSeq stem.Convolutions
 
-        let step map (index, convolution: Convolution) =
+        let step (map: NdArray<float>) (index, convolution: Convolution) =
+            let size = convolution.OutputSize(ImageSize(map.Shape[1], map.Shape[2]))
+            let padding = convolution.Padding.GetValueOrDefault(convolution.Kernel / 2)
+
             let convolved =
-                convolve parameters[$"convs.{index}.weight"] convolution.Stride (convolution.Kernel / 2) map
-                |> norm epsilon $"norms.{index}" parameters
+                convolveTo
+                    size.Height
+                    size.Width
+                    parameters[$"convs.{index}.weight"]
+                    convolution.Stride
+                    padding
+                    map
+                |> shifted $"convs.{index}.bias" parameters
 
-            if index = convolutions.Length - 1 then
-                convolved
-            else
-                NdArray.map (activate architecture.Conventions.Activation) convolved
+            match index = convolutions.Length - 1, stem.ActivatedBetween with
+            | true, true -> norm epsilon $"norms.{index}" parameters convolved
+            | true, false -> norm epsilon "norms.0" parameters convolved
+            | false, true ->
+                norm epsilon $"norms.{index}" parameters convolved
+                |> NdArray.map (activate architecture.Conventions.Activation)
+            | false, false -> convolved
 
         convolutions |> List.indexed |> List.fold step image
 
-let private mlp (architecture: Architecture) (parameters: Parameters<float>) (map: NdArray<float>) =
-    map
-    |> linear "fc1" parameters
+/// Each channel by itself, 3×3, zeros around.
+let private depthwise (parameters: Parameters<float>) (map: NdArray<float>) =
+    let kernel = parameters["weight"]
+
+    NdArray.init map.Shape (fun index ->
+        let mutable sum = 0.0
+
+        for y in 0..2 do
+            for x in 0..2 do
+                sum <-
+                    sum
+                    + kernel[index[3], 0, y, x]
+                      * at map index[0] (index[1] + y - 1) (index[2] + x - 1) index[3]
+
+        sum)
+    |> shifted "bias" parameters
+
+let private mlp
+    (architecture: Architecture)
+    (convolution: MlpConvolution)
+    (parameters: Parameters<float>)
+    (map: NdArray<float>)
+    =
+    let hidden = linear "fc1" parameters map
+
+    let mixed =
+        match convolution with
+        | MlpConvolution.None -> hidden
+        | MlpConvolution.Depthwise -> depthwise (under "dwconv" parameters) hidden
+        | _ -> hidden |> NdArray.map (max 0.0) |> depthwise (under "dwconv" parameters)
+
+    mixed
     |> NdArray.map (activate architecture.Conventions.Activation)
     |> linear "fc2" parameters
 
 /// The attention as the oracle has it.
-let private attend (case: LayerCase) (parameters: Parameters<float>) (map: NdArray<float>) =
-    Derivative.evaluate (oracle case) (Map.add "x" map parameters)
+let private attend
+    (architecture: Architecture)
+    (case: LayerCase)
+    (parameters: Parameters<float>)
+    (map: NdArray<float>)
+    =
+    Derivative.evaluate (oracleWith (embeddingEpsilon architecture) case) (Map.add "x" map parameters)
 
 let private caseOf attention inputs outputs =
     { Attention = attention
@@ -137,10 +193,15 @@ let private caseOf attention inputs outputs =
       Batch = 1
       Seed = 0 }
 
-let private secondBranch (architecture: Architecture) (parameters: Parameters<float>) (map: NdArray<float>) =
+let private secondBranch
+    (architecture: Architecture)
+    convolution
+    (parameters: Parameters<float>)
+    (map: NdArray<float>)
+    =
     map
     |> norm architecture.Conventions.NormEpsilon "norm2" parameters
-    |> mlp architecture (under "mlp" parameters)
+    |> mlp architecture convolution (under "mlp" parameters)
     |> scaled "gamma_2" parameters
     |> add map
 
@@ -154,10 +215,10 @@ let private block
 
     map
     |> norm architecture.Conventions.NormEpsilon "norm1" parameters
-    |> attend (caseOf block.Attention channels channels) (under "attn" parameters)
+    |> attend architecture (caseOf block.Attention channels channels) (under "attn" parameters)
     |> scaled "gamma_1" parameters
     |> add map
-    |> secondBranch architecture parameters
+    |> secondBranch architecture block.MlpConvolution parameters
 
 /// Flax's `SAME` average: what is padded is split evenly, the odd one at the end, and counts as zeros.
 let private averagePool window stride (map: NdArray<float>) =
@@ -193,13 +254,13 @@ let private qnaBlock
     let attended =
         map
         |> norm architecture.Conventions.NormEpsilon "norm1" parameters
-        |> attend case (under "attn" parameters)
+        |> attend architecture case (under "attn" parameters)
         |> scaled "gamma_1" parameters
 
     resampled
     |> convolve parameters["skip.weight"] 1 0
     |> add attended
-    |> secondBranch architecture parameters
+    |> secondBranch architecture MlpConvolution.None parameters
 
 let private transition
     (architecture: Architecture)
@@ -207,7 +268,7 @@ let private transition
     (map: NdArray<float>)
     (transition: Transition)
     =
-    let epsilon = architecture.Conventions.NormEpsilon
+    let epsilon = embeddingEpsilon architecture
     let inputs = map.Shape[3]
     let outputs = transition.OutputChannels inputs
 
@@ -225,7 +286,10 @@ let private transition
         |> norm epsilon "norm" parameters
         |> linear "reduction" parameters
     | :? StridedConvolution as convolution ->
-        convolve parameters["reduction.weight"] convolution.Stride (convolution.Kernel / 2) map
+        let padding = if convolution.IsPatches then 0 else convolution.Kernel / 2
+
+        convolve parameters["reduction.weight"] convolution.Stride padding map
+        |> shifted "reduction.bias" parameters
         |> norm epsilon "norm" parameters
     | :? QnADownsampling as down ->
         let resampled =
@@ -253,25 +317,99 @@ let private transition
 
         qnaBlock architecture parameters case repeated map
 
-let private stage (architecture: Architecture) (parameters: Parameters<float>) map (index, stage: Stage) =
-    let parameters = under $"layers.{index}" parameters
+/// Vectors of the places of a map, between which straight lines are drawn where the map has another size: place `i` of
+/// `n'` stands at `(i + ½)·n/n' − ½` of `n`, not before the first nor behind the last.
+let private places (vectors: NdArray<float>) skipped (learned: ImageSize) (size: ImageSize) =
+    let between n count i =
+        let at = max 0.0 ((float i + 0.5) * float n / float count - 0.5)
+        let low = int at
+        low, min (low + 1) (n - 1), at - float low
 
-    let features =
+    NdArray.init [| size.Height; size.Width; vectors.Shape[2] |] (fun index ->
+        let top, bottom, down = between learned.Height size.Height index[0]
+        let left, right, along = between learned.Width size.Width index[1]
+
+        let at y x =
+            vectors[0, skipped + y * learned.Width + x, index[2]]
+
+        (1.0 - down) * ((1.0 - along) * at top left + along * at top right)
+        + down * ((1.0 - along) * at bottom left + along * at bottom right))
+
+/// The map behind a stage, and the class token that went through it.
+let private stage
+    (architecture: Architecture)
+    (declared: ImageSize list)
+    (parameters: Parameters<float>)
+    (map: NdArray<float>, _)
+    (index, stage: Stage)
+    =
+    let all, parameters = parameters, under $"layers.{index}" parameters
+
+    let token =
+        if index = architecture.Stages.Count - 1 then
+            Map.tryFind "cls_token" all
+        else
+            None
+
+    let skipped = if token.IsSome then 1 else 0
+
+    let batch, rows, columns, channels =
+        map.Shape[0], map.Shape[1], map.Shape[2], map.Shape[3]
+
+    let placed =
+        match Map.tryFind "pos_embed" parameters with
+        | Some vectors ->
+            let places = places vectors skipped declared[index] (ImageSize(rows, columns))
+            NdArray.init map.Shape (fun at -> map[at[0], at[1], at[2], at[3]] + places[at[1], at[2], at[3]])
+        | None -> map
+
+    // With a class token, all tokens are one row, that token first.
+    let tokens =
+        match token with
+        | Some token ->
+            let ownPlace c =
+                match Map.tryFind "pos_embed" parameters with
+                | Some vectors -> vectors[0, 0, c]
+                | None -> 0.0
+
+            NdArray.init [| batch; 1; 1 + rows * columns; channels |] (fun at ->
+                if at[2] = 0 then
+                    token[0, 0, at[3]] + ownPlace at[3]
+                else
+                    placed[at[0], (at[2] - 1) / columns, (at[2] - 1) % columns, at[3]])
+        | None -> placed
+
+    let attended =
         stage.Blocks
         |> Seq.indexed
         |> Seq.fold
             (fun map (index, each) -> block architecture (under $"blocks.{index}" parameters) map each)
-            map
+            tokens
 
-    match stage.Transition with
-    | null -> features
-    | next -> transition architecture (under "downsample" parameters) features next
+    let features =
+        if stage.Norm then
+            norm architecture.Conventions.NormEpsilon "norm" parameters attended
+        else
+            attended
 
-let private head (architecture: Architecture) (parameters: Parameters<float>) (map: NdArray<float>) =
-    let normalised = norm architecture.Conventions.NormEpsilon "norm" parameters map
+    match token with
+    | Some _ ->
+        NdArray.init map.Shape (fun at -> features[at[0], 0, 1 + at[1] * columns + at[2], at[3]]),
+        Some(NdArray.init [| batch; 1; 1; channels |] (fun at -> features[at[0], 0, 0, at[3]]))
+    | None ->
+        match stage.Transition with
+        | null -> features, None
+        | next -> transition architecture (under "downsample" parameters) features next, None
+
+let private head
+    (architecture: Architecture)
+    (parameters: Parameters<float>)
+    (map: NdArray<float>, token: NdArray<float> option)
+    =
+    let normalise = norm architecture.Conventions.NormEpsilon "norm" parameters
     let tokens = map.Shape[1] * map.Shape[2]
 
-    let mean =
+    let mean (normalised: NdArray<float>) =
         NdArray.init [| map.Shape[0]; 1; 1; map.Shape[3] |] (fun index ->
             List.sum
                 [ for y in 0 .. map.Shape[1] - 1 do
@@ -279,15 +417,21 @@ let private head (architecture: Architecture) (parameters: Parameters<float>) (m
             / float tokens)
 
     let pooled =
-        match architecture.Head with
-        | :? QnAPoolHead as pool ->
+        match architecture.Head, token with
+        | _, Some token -> normalise token
+        | :? QnAPoolHead as pool, _ ->
             let case =
                 { caseOf (pool.Attention.With(window = map.Shape[1])) map.Shape[3] map.Shape[3] with
                     Pools = true }
 
-            let attended = attend case (under "pool" parameters) normalised
-            if pool.Skip then add attended mean else attended
-        | _ -> mean
+            let normalised = normalise map
+            let attended = attend architecture case (under "pool" parameters) normalised
+
+            if pool.Skip then
+                add attended (mean normalised)
+            else
+                attended
+        | _ -> mean (normalise map)
 
     let logits =
         if architecture.Head.Classes > 0 then
@@ -296,6 +440,20 @@ let private head (architecture: Architecture) (parameters: Parameters<float>) (m
             pooled
 
     NdArray.reshape [| map.Shape[0]; logits.Shape[3] |] logits
+
+/// The size of the map that enters each stage, at the architecture's own resolution.
+let private declaredSizes (architecture: Architecture) =
+    let parts = ShapeInference.Trace architecture |> List.ofSeq
+
+    let behind (map: MapShape) number =
+        let ofStage =
+            parts |> List.filter (fun part -> part.Place.StartsWith $"stage {number},")
+
+        map.Size, (ofStage |> List.tryLast |> Option.map _.Output |> Option.defaultValue map)
+
+    [ 1 .. architecture.Stages.Count ]
+    |> List.mapFold behind parts.Head.Output
+    |> fst
 
 /// The logits of images with channels first.
 let forward (architecture: Architecture) (parameters: Parameters<float>) (images: NdArray<float>) =
@@ -307,5 +465,5 @@ let forward (architecture: Architecture) (parameters: Parameters<float>) (images
 
     architecture.Stages
     |> Seq.indexed
-    |> Seq.fold (stage architecture parameters) tokens
+    |> Seq.fold (stage architecture (declaredSizes architecture) parameters) (tokens, None)
     |> head architecture parameters

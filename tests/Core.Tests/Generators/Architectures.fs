@@ -17,6 +17,8 @@ let private stage exact (map: MapShape) : Gen<Stage * MapShape> =
             |> Gen.listOfLength blockCount
 
         let blocks = ValueList.From blocks
+        let! places = flag false
+        let! norm = flag false
         let! goesOn = Gen.elements [ true; false ]
 
         if blockCount = 0 || goesOn then
@@ -25,22 +27,50 @@ let private stage exact (map: MapShape) : Gen<Stage * MapShape> =
             let behind =
                 MapShape(transition.OutputSize map.Size, transition.OutputChannels map.Channels)
 
-            return Stage(blocks, Transition = transition), behind
+            return Stage(blocks, Transition = transition, PositionEmbedding = places, Norm = norm), behind
         else
-            return Stage(blocks), map
+            return Stage(blocks, PositionEmbedding = places, Norm = norm), map
     }
 
-let rec private stages exact map count : Gen<Stage list * MapShape> =
+/// A stage that takes a class token: nothing in it asks for a token's place.
+let private tokenStage (map: MapShape) : Gen<Stage * MapShape> =
+    gen {
+        let! blockCount = Gen.choose (0, 2)
+
+        let! blocks =
+            Attentions.placeless map
+            |> Gen.bind (Parts.plainBlock map.Channels)
+            |> Gen.listOfLength (max 1 blockCount)
+
+        let! places = flag false
+        let! norm = flag false
+        return Stage(ValueList.From blocks, PositionEmbedding = places, Norm = norm), map
+    }
+
+let rec private stages exact classToken map count : Gen<Stage list * MapShape> =
     gen {
         if count = 0 then
             return [], map
         else
-            let! first, behind = stage exact map
-            let! others, last = stages exact behind (count - 1)
+            let! first, behind =
+                if classToken && count = 1 then
+                    tokenStage map
+                else
+                    stage exact map
+
+            let! others, last = stages exact classToken behind (count - 1)
             return first :: others, last
     }
 
 let private side = Gen.choose (1, 8)
+
+/// The map behind a stem.
+let private stemSize (stem: Stem) (image: ImageSize) =
+    match stem with
+    | :? ConvolutionStem as convolutions ->
+        convolutions.Convolutions
+        |> Seq.fold (fun size convolution -> convolution.OutputSize size) image
+    | stem -> image.DividedBy stem.Stride
 
 /// An architecture that should build, of one to three stages, on maps of at most twelve tokens a side.
 let valid: Gen<Architecture> =
@@ -61,11 +91,12 @@ let valid: Gen<Architecture> =
             ImageSize(max 1 (height * stem.Stride - cut), max 1 (width * stem.Stride - cut))
 
         let! stageCount = Gen.choose (1, 3)
+        let! classToken = Gen.frequency [ 4, Gen.constant false; 1, Gen.constant true ]
 
         let! stages, last =
-            stages exact (MapShape(ImageSize(height, width), stem.OutputChannels)) stageCount
+            stages exact classToken (MapShape(stemSize stem image, stem.OutputChannels)) stageCount
 
-        let! head = Parts.head last
+        let! head = Parts.head classToken last
         let! imageChannels = usually 3 [ 1; 2 ]
         let! dropPath = usually 0.0 [ 0.1; 0.5 ]
         let! conventions = Parts.conventions
@@ -88,12 +119,16 @@ let private simplerBlock (block: Block) : Block list =
     [ Block(block.Attention)
       Block(block.Attention, MlpRatio = block.MlpRatio)
       Block(block.Attention, LayerScale = block.LayerScale)
+      block.With(mlpConvolution = MlpConvolution.None)
       for attention in Attentions.simpler block.Attention do
           block.With(attention = attention) ]
     |> otherThan block
 
 let private simplerStage (stage: Stage) : Stage list =
     [ Stage(stage.Blocks)
+      Stage(stage.Blocks, Transition = stage.Transition)
+      stage.With(positionEmbedding = false)
+      stage.With(norm = false)
       for blocks in simplerList simplerBlock (List.ofSeq stage.Blocks) do
           stage.With(blocks = ValueList.From blocks)
       match stage.Transition with

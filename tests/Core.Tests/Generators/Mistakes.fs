@@ -148,7 +148,8 @@ let private changedHead (head: Head) : Gen<Head> =
             oneOf<Head>
                 [ head.WithClasses(if number > 1000 then -7 else number)
                   QnAPoolHead(head.Classes, number)
-                  QnAPoolHead(head.Classes, 1, Queries = number) ]
+                  QnAPoolHead(head.Classes, 1, Queries = number)
+                  ClassTokenHead head.Classes ]
     }
 
 let private changed (architecture: Architecture) : Gen<Architecture> =

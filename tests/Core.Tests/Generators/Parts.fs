@@ -28,17 +28,27 @@ let stem: Gen<Stem> =
         }
 
     let convolution =
-        Gen.map3
-            (fun kernel stride channels -> Convolution(kernel, stride, channels))
-            (Gen.elements [ 1; 3; 5 ])
-            (Gen.choose (1, 2))
-            channels
+        gen {
+            let! kernel = Gen.elements [ 1; 3; 5 ]
+            let! stride = Gen.choose (1, 2)
+            let! channels = channels
+            // More zeros than half the kernel; fewer might leave nothing of a small map.
+            let! padding =
+                usually (Nullable()) [ Nullable(kernel / 2); Nullable(kernel / 2 + 1) ]
+
+            return Convolution(kernel, stride, channels, Padding = padding)
+        }
 
     let convolutions =
         gen {
             let! count = Gen.choose (1, 2)
             let! convolutions = Gen.listOfLength count convolution
-            return ConvolutionStem(ValueList.From convolutions) :> Stem
+            let! bias = flag false
+            let! activated = flag true
+
+            return
+                ConvolutionStem(ValueList.From convolutions, Bias = bias, ActivatedBetween = activated)
+                :> Stem
         }
 
     Gen.frequency [ 2, patches; 1, convolutions ]
@@ -71,7 +81,15 @@ let transition exact (map: MapShape) : Gen<Transition> =
             let! chosen = explicitly doubled
             let! kernel = Gen.elements [ 1; 3; 5 ]
             let! stride = usually 2 [ 1; 3 ]
-            return StridedConvolution(Channels = chosen, Kernel = kernel, Stride = stride) :> Transition
+            let! bias = flag false
+            let! patches = flag false
+            let divides = not exact || map.Size.IsMultipleOf 2
+
+            return
+                if patches && divides then
+                    StridedConvolution(Channels = chosen, Kernel = 2, Stride = 2, Bias = bias) :> Transition
+                else
+                    StridedConvolution(Channels = chosen, Kernel = kernel, Stride = stride, Bias = bias)
         }
 
     let downsampling =
@@ -123,16 +141,27 @@ let transition exact (map: MapShape) : Gen<Transition> =
           if 2 * max map.Size.Height map.Size.Width <= longestSide then
               1, upsampling ]
 
-/// A block with the attention, its MLP of at least one hidden channel.
-let block channels attention : Gen<Block> =
+/// A block with the attention, its MLP of at least one hidden channel and without a convolution.
+let plainBlock channels attention : Gen<Block> =
     gen {
         let! mlpRatio = mlpRatio |> Gen.map (max (1.0 / float channels))
         let! layerScale = layerScale
         return Block(attention, MlpRatio = mlpRatio, LayerScale = layerScale)
     }
 
-/// A head for the last map; one that pools by QnA only where the map is square.
-let head (map: MapShape) : Gen<Head> =
+/// A block with the attention, its MLP of any kind.
+let block channels attention : Gen<Block> =
+    gen {
+        let! plain = plainBlock channels attention
+
+        let! convolution =
+            usually MlpConvolution.None [ MlpConvolution.Depthwise; MlpConvolution.DepthwiseAfterRelu ]
+
+        return plain.With(mlpConvolution = convolution)
+    }
+
+/// A head for the last map: one of a class token where there is such, one that pools by QnA only where the map is square.
+let head classToken (map: MapShape) : Gen<Head> =
     gen {
         let! classes = Gen.elements [ 5; 3; 1; 0 ]
         let! heads = Gen.elements (divisors map.Channels)
@@ -141,8 +170,10 @@ let head (map: MapShape) : Gen<Head> =
         let! pools = Gen.elements [ true; false ]
 
         return
-            if pools && map.Size.IsSquare then
-                QnAPoolHead(classes, heads, Queries = queries, Skip = skip) :> Head
+            if classToken then
+                ClassTokenHead classes :> Head
+            elif pools && map.Size.IsSquare then
+                QnAPoolHead(classes, heads, Queries = queries, Skip = skip)
             else
                 AveragePoolHead classes
     }
@@ -151,6 +182,7 @@ let head (map: MapShape) : Gen<Head> =
 let conventions: Gen<Conventions> =
     gen {
         let! epsilon = Gen.elements [ 1e-5; 1e-6 ]
+        let! embeddingEpsilon = usually (Nullable()) [ Nullable 1e-4 ]
         let! activation = Gen.elements (Enum.GetValues<Activation>() |> List.ofArray)
         let! initialization = Gen.elements (Enum.GetValues<Initialization>() |> List.ofArray)
         let! naming = Gen.elements (Enum.GetValues<ParameterNaming>() |> List.ofArray)
@@ -158,6 +190,7 @@ let conventions: Gen<Conventions> =
         return
             Conventions(
                 NormEpsilon = epsilon,
+                EmbeddingNormEpsilon = embeddingEpsilon,
                 Activation = activation,
                 Initialization = initialization,
                 Naming = naming
@@ -185,9 +218,11 @@ let simplerStem (stem: Stem) : Stem list =
         |> otherThan patches
         |> List.map (fun simpler -> simpler :> Stem)
     | :? ConvolutionStem as stem ->
-        [ PatchStem(1, stem.OutputChannels)
+        [ PatchStem(1, stem.OutputChannels) :> Stem
+          ConvolutionStem(stem.Convolutions)
           for convolutions in simplerList simplerConvolution (List.ofSeq stem.Convolutions) do
-              ConvolutionStem(ValueList.From convolutions) ]
+              stem.With(convolutions = ValueList.From convolutions) ]
+        |> otherThan (stem :> Stem)
     | unknown -> failwith $"no simpler {unknown.GetType()} is known"
 
 /// The simplest kind, which is patch merging, then the same kind with simpler parts.
@@ -198,6 +233,11 @@ let simplerTransition (transition: Transition) : Transition list =
         | :? StridedConvolution as convolution ->
             [ PatchMerging(Channels = convolution.Channels)
               StridedConvolution()
+              StridedConvolution(
+                  Channels = convolution.Channels,
+                  Kernel = convolution.Kernel,
+                  Stride = convolution.Stride
+              )
               for kernel in towards 1 convolution.Kernel do
                   StridedConvolution(
                       Channels = convolution.Channels,
@@ -250,5 +290,6 @@ let simplerHead (head: Head) : Head list =
           pool.With(heads = 1)
           pool.With(queries = 1)
           pool.With(skip = true)
+      | :? ClassTokenHead as token -> AveragePoolHead token.Classes
       | _ -> () ]
     |> otherThan head
