@@ -100,5 +100,12 @@ let private reduced =
       for pool in [ 1; 3 ] do
           for map in maps -> case (PooledAttention(pool, 2)) 6 map ]
 
+/// Maps that hold the window and maps that are padded to it.
+let private neighbourhood =
+    [ for window, dilation in [ 1, 1; 3, 1; 5, 1; 3, 2 ] do
+          for map in maps -> case (NeighbourhoodAttention(window, 2, Dilation = dilation)) 6 map
+      for channels, heads in widths -> case (NeighbourhoodAttention(3, heads)) channels (4, 5)
+      yield case (NeighbourhoodAttention(7, 2, Dilation = 2, PositionBias = false)) 8 (15, 17) ]
+
 /// All of them.
-let all = qna @ slide @ window @ enhanced @ reduced
+let all = qna @ slide @ window @ enhanced @ reduced @ neighbourhood

@@ -38,7 +38,9 @@ let private examples (height, width) : LayerCase list =
       case (SlideAttention(3, 4, Deformed = false))
       case (WindowAttention(4, 2))
       case (WindowAttention(4, 2, Shifted = true))
-      case (GlobalAttention 2) ]
+      case (GlobalAttention 2)
+      case (NeighbourhoodAttention(5, 2))
+      case (NeighbourhoodAttention(3, 4, Dilation = 2, PositionBias = false)) ]
 
 let private eachOf cases name (body: LayerCase -> unit) =
     testList

@@ -209,6 +209,13 @@ let private grid =
               Height = 3
               Heads = 1
               Depth = 2 }
+      // Several sequences in a group, several blocks of queries in a lane.
+      yield
+          { plain with
+              Width = 56
+              Height = 5
+              Heads = 3
+              Depth = 3 }
       // Bands of rows.
       for height in [ 12; 13; 31 ] ->
           { plain with
