@@ -10,6 +10,7 @@ let private below (print: 'value -> string) (value: 'value) = "\n" + print value
 fsi.AddPrinter(below Printing.architecture)
 fsi.AddPrinter(below Printing.stage)
 fsi.AddPrinter(below Printing.problems)
+fsi.AddPrinter(below Printing.difference)
 fsi.AddPrinter(below Printing.backbone)
 fsi.AddPrinter(below Printing.training)
 fsi.AddPrinter(below Printing.zooEntry)

@@ -51,6 +51,43 @@ let crossed =
 
 printfn "%s\n" (Printing.comparison crossed)
 
+// Selections are values: by stage, number, kind or any question, combined by `<&>`, `<|>` and `Select.not`.
+let dinatMini =
+    [ 1, 8; 2, 4; 3, 2 ]
+    |> List.fold
+        (fun model (stage, step) ->
+            model |> interleave (Select.neighbourhood <&> Select.stage stage) (dilated step))
+        Nat.mini
+    |> named "dinat-mini"
+
+printfn "every second block of NAT dilated is DiNAT: %b\n" (dinatMini = DiNAT.mini)
+
+// Checked rewrites stop at the first conflict, and say where it is.
+match
+    Swin.tiny
+    |> tryReplace (Select.stages [ 1; 2 ]) (slide 3)
+    |> Result.bind (tryScaleWidth 1.25)
+    |> Result.bind (tryRewrite (Select.stage 3 <&> Select.last) (heads 7))
+with
+| Ok model -> show model
+| Error mistakes -> printfn "the first conflict: %O\n" mistakes.Head
+
+// What a rewrite changed, place by place, as a diff.
+differences Nat.mini dinatMini |> Printing.difference |> printfn "%s\n"
+
+// A sweep is a table to sort and filter; `Sweep.toCsv` and `Sweep.toText` write the same.
+[ for coefficient in 0.0 .. 3.0 -> Nat.mini |> compound coefficient |> named $"nat-mini, {coefficient}" ]
+|> Sweep.over [ Column.name; Column.blocks; Column.lastMap; Column.parameters; Column.gmacs ]
+|> Sweep.where "GMACs" (fun cost -> cost < 10.0)
+|> Sweep.sortDescendingBy "parameters"
+|> Sweep.toMarkdown
+|> printfn "%s\n"
+
+// Published accuracies against computed costs.
+Zoo.all
+|> Chart.costs Cost.MultiplyAccumulates
+|> Chart.save (System.IO.Path.Combine(__SOURCE_DIRECTORY__, "..", "artifacts", "cost.svg"))
+
 // Windows of one stage, alternately of two sizes; a grey, rectangular image; a stem of convolutions; a map that grows.
 backbone "mixed" (convolutions [ 3, 2, 24; 3, 2, 48 ])
 |> stages

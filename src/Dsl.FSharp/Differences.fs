@@ -134,9 +134,13 @@ module Differences =
     /// A part at its place: its record, where it has one of its own, and what is known of it.
     [<NoComparison; NoEquality>]
     type private Part =
-        { Record: objnull
-          Layer: LayerTrace
-          Cost: int64 }
+        {
+            Record: objnull
+            /// Whether it computes with a class token, which its record does not say.
+            ClassToken: bool
+            Layer: LayerTrace
+            Cost: int64
+        }
 
     let private named (part: Part) =
         match part.Record with
@@ -158,10 +162,13 @@ module Differences =
         let costs =
             Map.ofList [ for part in MultiplyAccumulates.Trace architecture -> part.Place, part.Cost.Total ]
 
+        let lastStage = $"stage {architecture.Stages.Count}, block "
+
         let tryPart (place: string) (record: objnull) =
             Map.tryFind place layers
             |> Option.map (fun layer ->
                 { Record = record
+                  ClassToken = architecture.Head :? ClassTokenHead && place.StartsWith lastStage
                   Layer = layer
                   Cost = costs[place] })
 
@@ -217,8 +224,16 @@ module Differences =
             | [ into; out ] when (into.Before, into.After) = (out.Before, out.After) -> [ out ]
             | map -> map
 
+        let token =
+            if before.ClassToken = after.ClassToken then
+                []
+            else
+                [ { Property = "class token"
+                    Before = text before.ClassToken
+                    After = text after.ClassToken } ]
+
         { Place = after.Layer.Place
-          Change = PartChanged(properties @ map)
+          Change = PartChanged(properties @ map @ token)
           Parameters = after.Layer.Parameters.All - before.Layer.Parameters.All
           MultiplyAccumulates = after.Cost - before.Cost }
 

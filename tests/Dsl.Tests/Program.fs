@@ -8,11 +8,20 @@ let main arguments =
     // The tensors are tiny: threads would spend their time waiting for each other.
     torch.set_num_threads 1
 
-    [ testList "laws" [ BlockLaws.tests; WholeLaws.tests; RewriteLaws.tests ]
+    [ testList
+          "laws"
+          [ BlockLaws.tests
+            WholeLaws.tests
+            RewriteLaws.tests
+            SelectionLaws.tests
+            ScalingLaws.tests ]
       Declarations.tests
       Checking.tests
       PatternMatches.tests
       testList "printing" [ PrintedTexts.tests; PrintedLaws.tests ]
+      DifferenceTexts.tests
+      SweepTexts.tests
+      Drawings.tests
       ModelVerbs.tests
       DenseVerbs.tests
       testSequenced

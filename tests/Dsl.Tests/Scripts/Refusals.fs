@@ -37,6 +37,15 @@ let private refused =
       "HeadsMissing",
       "Swin.tiny |> everyBlock (attention (slide 3 |> heads 3))"
       "queries of every block", "FS0001", "QnA", "Swin.tiny |> everyBlock (queries 4)"
+      "queries of selected slide blocks", "FS0001", "QnA", "Swin.tiny |> rewrite Select.slide (queries 4)"
+      "queries of whatever else is selected",
+      "FS0001",
+      "QnA",
+      "Swin.tiny |> rewrite (Select.stage 1 <&> Select.not Select.qna) (queries 4)"
+      "a replacement that knows its heads",
+      "FS0001",
+      "HeadsMissing",
+      "Swin.tiny |> replace Select.all (slide 3 |> heads 3)"
       "blocks in a model without a stage",
       "FS0001",
       "Stage",
@@ -63,7 +72,10 @@ let private accepted =
       "someStage |> upsample (qna 3 |> heads 8)"
       "Swin.tiny |> everyQna (attention (qna 5))"
       "Swin.tiny |> everyBlock (attention (slide 3))"
-      "Swin.tiny |> everyBlock (whenQna (queries 4))" ]
+      "Swin.tiny |> everyBlock (whenQna (queries 4))"
+      "Swin.tiny |> rewrite Select.qna (queries 4)"
+      "Swin.tiny |> rewrite (Select.qna <&> Select.stage 1) (queries 4)"
+      "Swin.tiny |> replace Select.all (slide 3)" ]
 
 let private opening =
     [ "open LocalAttention.Core.Specification"

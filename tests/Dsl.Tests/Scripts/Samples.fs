@@ -56,6 +56,10 @@ let private promised =
           [ "equal to the one of the zoo: true"
             "so is its sister of 7×7: true"
             "qna-vit-tiny, 9×9"
+            "every second block of NAT dilated is DiNAT: true"
+            "the first conflict: stage 3, block 6: 7 heads do not divide 480 channels; use 6 or 8 heads."
+            "@@ stage 1, block 2 @@"
+            "| nat-mini, 2 | 26 | 9×9×624 | 40,815,280 | 9.192 |"
             "mixed: images of 64×64×1, 10 classes" ]
           "mistakes.fsx",
           [ "This cannot be built. "
