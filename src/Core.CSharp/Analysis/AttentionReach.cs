@@ -15,18 +15,23 @@ internal static class AttentionReach
         switch (attention)
         {
             case QnAAttention qna:
-                return Step($"qna window of {qna.Window}", Both(map, length => OfQnA(qna, length))) with { Beyond = "the window ends with the map" };
+                return Step($"qna window of {qna.Window}", Both(map, length => OfQnA(qna, length)))
+                    with
+                { Beyond = "the window ends with the map" };
             case SlideAttention slide:
-                return Step($"slide window of {slide.Window}", Both(map, length => KernelRule.Around(length, slide.Window, BorderOf(slide.Padding))))
+                var edge = BorderOf(slide.Padding);
+                return Step($"slide window of {slide.Window}", Both(map, length => KernelRule.Around(length, slide.Window, edge)))
                     with
                 { Beyond = $"{slide.Padding.ToString().ToLowerInvariant()} padding" };
             case WindowAttention window:
-                return Step($"{(window.Shifted ? "shifted window" : "window")} of {window.Window}", Both(map, length => OfWindow(window, length)))
+                var name = window.Shifted ? "shifted window" : "window";
+                return Step($"{name} of {window.Window}", Both(map, length => OfWindow(window, length)))
                     with
                 { Beyond = "the map cuts windows" };
             case NeighbourhoodAttention neighbourhood:
                 var dilated = neighbourhood.Dilation > 1 ? $" of every {neighbourhood.Dilation}th token" : "";
-                return Step($"neighbourhood of {neighbourhood.Window}{dilated}", Both(map, length => OfNeighbourhood(neighbourhood, length)))
+                var around = $"neighbourhood of {neighbourhood.Window}{dilated}";
+                return Step(around, Both(map, length => OfNeighbourhood(neighbourhood, length)))
                     with
                 { Beyond = "the window is moved inwards" };
             case CrossShapedAttention cross:
@@ -42,7 +47,8 @@ internal static class AttentionReach
                     with
                 { Beyond = "zero padding of the last patch" };
             case PooledAttention pooled:
-                return Step($"keys of all cells of a {pooled.Pool}×{pooled.Pool} grid", Both(map, length => OfPooled(pooled.Pool, length)));
+                var grid = $"{pooled.Pool}×{pooled.Pool}";
+                return Step($"keys of all cells of a {grid} grid", Both(map, length => OfPooled(pooled.Pool, length)));
             case GlobalAttention global:
                 return Step("keys of all tokens", Both(map, length => new WholeRule(length, global.LocallyEnhanced ? null : 1)))
                     with
@@ -59,12 +65,14 @@ internal static class AttentionReach
     public static KernelRule OfQnA(QnAAttention qna, int inputs, int outputs, int stride, int upsampling) =>
         new(inputs, outputs, qna.Window, stride, qna.Window / 2) { Upsampling = upsampling };
 
-    /// <summary>Whether equal tokens count alike at every place of QnA's window, so that a window over the whole map has no places.</summary>
-    public static bool IgnoresOffsets(QnAAttention qna) =>
-        qna.Position == PositionBias.None && qna.Scale is not (AttentionScale.Normal or AttentionScale.Ones);
-
     private static AxisRule OfQnA(QnAAttention qna, int length) =>
-        IgnoresOffsets(qna) && qna.Window / 2 >= length - 1 ? new WholeRule(length, 1) : OfQnA(qna, length, length, 1, 1);
+        IgnoresOffsets(qna) && qna.Window / 2 >= length - 1
+            ? new WholeRule(length, 1)
+            : OfQnA(qna, length, length, 1, 1);
+
+    /// <summary>Whether equal tokens count alike wherever they stand in QnA's window: one over the whole map has no places.</summary>
+    private static bool IgnoresOffsets(QnAAttention qna) =>
+        qna.Position == PositionBias.None && qna.Scale is not (AttentionScale.Normal or AttentionScale.Ones);
 
     private static BorderRule BorderOf(EdgePadding padding) => padding switch
     {

@@ -9,8 +9,8 @@ namespace LocalAttention.Core.Analysis;
 /// </summary>
 /// <remarks>
 /// A shift of the image by <c>(down, right)</c> pixels shifts the map by the same number of pixels, so by
-/// <c>(down, right) / Stride</c> tokens. The lattices hold for any parameters; for parameters that are in no way special there
-/// are no other shifts.
+/// <c>(down, right) / Stride</c> tokens. The lattices hold for any parameters; parameters that are in no way special have no
+/// other shifts, but that a QnA transition whose window holds the map is taken to be bound to its stride and the border.
 /// </remarks>
 /// <param name="Place">The stage, whose map is the one before its transition; <c>last map</c> for the one that enters the head.</param>
 /// <param name="Map">Size of the map.</param>
@@ -107,7 +107,7 @@ public sealed record Equivariance(
         {
             return new(ShiftLattice.None, head is ClassTokenHead
                 ? ["the class token attends to a map that does not roll with the image"]
-                : ["the mean is over a map that does not roll with the image: what lies near the border, and between the lattice's shifts, changes it, so that logits are nearly invariant at best"]);
+                : ["the mean is over a map that does not roll with the image, so logits are nearly invariant at best"]);
         }
         return new(last.Rolled, [head is ClassTokenHead
             ? "the class token attends to all tokens, wherever they stand"

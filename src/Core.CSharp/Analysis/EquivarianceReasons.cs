@@ -105,8 +105,8 @@ internal sealed class EquivarianceReasons
             return places[0];
         }
         var numbers = places.Select(place => place.Split(' ')[^1]).ToArray();
-        var consecutive = numbers.Length > 2
-            && int.Parse(numbers[^1], CultureInfo.InvariantCulture) - int.Parse(numbers[0], CultureInfo.InvariantCulture) == numbers.Length - 1;
+        var (first, last) = (int.Parse(numbers[0], CultureInfo.InvariantCulture), int.Parse(numbers[^1], CultureInfo.InvariantCulture));
+        var consecutive = numbers.Length > 2 && last - first == numbers.Length - 1;
         var text = consecutive ? $"{numbers[0]} to {numbers[^1]}" : $"{string.Join(", ", numbers[..^1])} and {numbers[^1]}";
         return $"{StageOf(places[0])}, blocks {text}";
     }

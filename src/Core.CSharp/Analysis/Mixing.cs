@@ -35,7 +35,8 @@ internal static class Mixing
         foreach (var convolution in stem.Convolutions)
         {
             var output = convolution.OutputSize(input);
-            steps.Add(Convolution(part, input, output, convolution.Kernel, convolution.Stride, convolution.Padding ?? (convolution.Kernel / 2)));
+            var padding = convolution.Padding ?? (convolution.Kernel / 2);
+            steps.Add(Convolution(part, input, output, convolution.Kernel, convolution.Stride, padding));
             input = output;
         }
         return steps;
@@ -60,7 +61,8 @@ internal static class Mixing
         if (part.Block.MlpConvolution != MlpConvolution.None)
         {
             var map = part.Map.Size;
-            yield return new(part, "MLP's 3×3 convolution", map, map, [AttentionReach.Both(map, length => KernelRule.Around(length, 3))]);
+            yield return new(
+                part, "MLP's 3×3 convolution", map, map, [AttentionReach.Both(map, length => KernelRule.Around(length, 3))]);
         }
     }
 

@@ -16,7 +16,8 @@ public sealed record TheoreticalField(long? First, long? Size, double Stride)
     public double? Centre => First is { } first && Size is { } size ? first + ((size - 1) / 2.0) : null;
 
     /// <summary><c>35 pixels from -8, at every 8th</c>.</summary>
-    public override string ToString() => Size is { } size ? $"{size} pixels from {First}, at every {Stride}" : $"all pixels, at every {Stride}";
+    public override string ToString() =>
+        (Size is { } size ? $"{size} pixels from {First}" : "all pixels") + $", at every {Stride}";
 }
 
 /// <summary>
@@ -152,7 +153,9 @@ public sealed record ReceptiveField(
             if (field is { } read)
             {
                 var paths = step.Paths.Select(path => axis(path).WithoutBorders(read.First, read.Last)).ToArray();
-                field = paths.All(path => path is not null) ? (paths.Min(path => path!.Value.First), paths.Max(path => path!.Value.Last)) : null;
+                field = paths.All(path => path is not null)
+                    ? (paths.Min(path => path!.Value.First), paths.Max(path => path!.Value.Last))
+                    : null;
             }
         }
         return field is var (first, last)
