@@ -20,13 +20,16 @@ open TorchSharp
 let private nameable (architecture: Architecture) =
     let attention (attention: Attention) : Attention =
         match attention with
-        | :? SlideAttention -> QnAAttention(3, 1)
-        | other -> other
+        | :? QnAAttention
+        | :? WindowAttention -> attention
+        | :? GlobalAttention as everywhere -> everywhere.With(locallyEnhanced = false)
+        | _ -> QnAAttention(3, 1)
 
     let stage (stage: Stage) =
         let blocks =
             stage.Blocks
-            |> Seq.map (fun block -> block.With(attention = attention block.Attention))
+            |> Seq.map (fun block ->
+                block.With(attention = attention block.Attention, mlpConvolution = MlpConvolution.None))
             |> ValueList.From
 
         match stage.Transition with
@@ -39,9 +42,15 @@ let private nameable (architecture: Architecture) =
         | :? PatchStem as patches -> patches.With(norm = false)
         | stem -> PatchStem(stem.Stride, stem.OutputChannels, Norm = false)
 
+    let head: Head =
+        match architecture.Head with
+        | :? ClassTokenHead as token -> AveragePoolHead token.Classes
+        | head -> head
+
     architecture.With(
         stem = stem,
         stages = ValueList.From(Seq.map stage architecture.Stages),
+        head = head,
         conventions = architecture.Conventions.With(naming = ParameterNaming.Flax)
     )
 
@@ -109,6 +118,144 @@ let private roundTrip =
                 use other = Checkpoint.Load path
                 Expect.isTrue (bits other = bits model) "the parameters by PyTorch's names")
             ())
+
+/// PyTorch's names with other frames: every architecture has them.
+let private framed =
+    [ ParameterNaming.Pvt; ParameterNaming.CSwin; ParameterNaming.Nat ]
+
+let private anyNaming =
+    let arbitrary =
+        Arb.fromGenShrink (
+            Gen.zip Architectures.valid (Gen.elements framed),
+            fun (architecture, naming) ->
+                Architectures.simpler architecture
+                |> Seq.filter valid
+                |> Seq.map (fun simpler -> simpler, naming)
+        )
+
+    testPropertyWithConfig
+        { FsCheckConfig.defaultConfig with
+            maxTest = 60 }
+        "any model has names of its own in every naming, which are recognised, and a file of them gives it back"
+        (Prop.forAll arbitrary (fun (architecture, naming) ->
+            inFolder
+                (fun folder ->
+                    let path = Path.Combine(folder, "model.safetensors")
+                    use model = architecture.Build(seed = 1L)
+                    enliven 1 model
+
+                    let names =
+                        [ for name, _ in namedParameters model ->
+                              ParameterNames.InFile(architecture, name, naming).Name ]
+
+                    Expect.equal
+                        (List.distinct names).Length
+                        names.Length
+                        $"no name should be given twice: %A{names}"
+
+                    Expect.equal (ParameterNames.Detect names) naming "the naming"
+                    Expect.isEmpty (ParameterNames.Missing(architecture, naming)) "parts without a name"
+                    Checkpoint.Save(model, path, naming = Nullable naming)
+
+                    using (SafetensorsFile.Open path) (fun file ->
+                        Expect.sequenceEqual
+                            (file.Entries |> Seq.map _.Name |> Seq.sort)
+                            (Seq.sort names)
+                            "the names in the file")
+
+                    use again = Checkpoint.Load path
+                    Expect.isTrue (bits again = bits model) "the parameters, bit for bit")
+                ()))
+
+/// Small models of each family, whose files are written by their own names and read by any model of the same value.
+let private families =
+    let small = ImageSize.Square 32
+
+    let models =
+        [ Pvt.Create("small-pvt", [| 4; 8 |], [| 1; 1 |], [| 1; 2 |], [| 2; 1 |], [| 2.0; 2.0 |], small, 5),
+          ParameterNaming.Pvt,
+          [ "pos_embed1"
+            "pos_embed2"
+            "cls_token"
+            "patch_embed1.proj.weight"
+            "patch_embed2.norm.bias"
+            "block1.0.attn.q.weight"
+            "block1.0.attn.sr.bias"
+            "block1.0.attn.norm.weight"
+            "block2.0.mlp.fc1.weight"
+            "norm.weight"
+            "head.bias" ]
+          PvtV2.Create(
+              "small-pvt-v2",
+              [| 4; 8 |],
+              [| 1; 1 |],
+              [| 1; 2 |],
+              true,
+              [| 2; 1 |],
+              [| 2.0; 2.0 |],
+              small,
+              5
+          ),
+          ParameterNaming.Pvt,
+          [ "patch_embed1.proj.bias"
+            "patch_embed1.norm.weight"
+            "patch_embed2.proj.weight"
+            "block1.0.mlp.dwconv.dwconv.weight"
+            "block2.0.attn.sr.weight"
+            "norm1.weight"
+            "norm2.bias" ]
+          CSwin.Create("small-cswin", 4, [| 1; 1 |], [| 2; 2 |], [| 1; 2 |], small, 5),
+          ParameterNaming.CSwin,
+          [ "stage1_conv_embed.0.weight"
+            "stage1_conv_embed.2.bias"
+            "stage1.0.qkv.weight"
+            "stage1.0.attns.0.get_v.weight"
+            "stage1.0.attns.1.get_v.bias"
+            "stage1.0.mlp.fc2.bias"
+            "merge1.conv.bias"
+            "merge1.norm.weight"
+            "stage2.0.attns.0.get_v.weight"
+            "stage2.0.proj.bias" ]
+          Nat.Create("small-nat", 4, [| 2; 1 |], [| 2; 2 |], 2.0, 3, [| 2; 1 |], Nullable 1e-5, small, 5),
+          ParameterNaming.Nat,
+          [ "patch_embed.proj.1.bias"
+            "patch_embed.norm.weight"
+            "levels.0.blocks.1.attn.rpb"
+            "levels.0.blocks.0.gamma1"
+            "levels.1.blocks.0.gamma2"
+            "levels.0.downsample.reduction.weight"
+            "levels.0.downsample.norm.bias" ]
+          Variants.Slide(
+              CSwin.Create("small-cswin", 4, [| 1; 1 |], [| 2; 2 |], [| 1; 2 |], small, 5),
+              "slide",
+              [| 1 |]
+          ),
+          ParameterNaming.CSwin,
+          [ "stage1.0.attn.qkv.weight"
+            "stage1.0.attn.dep_conv.bias"
+            "stage2.0.qkv.weight" ] ]
+
+    [ for architecture, naming, some in models do
+          testCase $"{architecture.Name} by its family's names"
+          <| inFolder (fun folder ->
+              let path = Path.Combine(folder, "model.safetensors")
+              use model = architecture.Build(seed = 1L)
+              enliven 1 model
+              Checkpoint.Save(model, path)
+
+              using (SafetensorsFile.Open path) (fun file ->
+                  Expect.equal file.Metadata["format"] "pt" "the format"
+                  let names = file.Entries |> Seq.map _.Name |> List.ofSeq
+                  Expect.equal (ParameterNames.Detect names) naming "the naming"
+                  Expect.containsAll names some "some of the names")
+
+              use other = architecture.Build(seed = 2L)
+              Checkpoint.LoadInto(other, path)
+              Expect.isTrue (bits other = bits model) "the parameters, bit for bit"
+              // The model's own names are read as well.
+              Checkpoint.Save(other, path, naming = Nullable ParameterNaming.PyTorch)
+              use again = Checkpoint.Load path
+              Expect.isTrue (bits again = bits model) "the parameters by the model's own names") ]
 
 /// Two blocks of each kind, in turns: each kind counts its own.
 let private counted =
@@ -242,9 +389,62 @@ let private nameless =
         Expect.isTrue (File.ReadAllBytes path = bytes) "the file is as it was"
 
         Expect.equal
-            (ParameterNames.Missing(tiny, ParameterNaming.Flax) |> Seq.map _.Place |> List.ofSeq)
+            (ParameterNames.Missing(tiny, ParameterNaming.Flax)
+             |> Seq.map _.Place
+             |> List.ofSeq)
             [ "stem"; "stage 1, block 2" ]
             "the parts of another")
 
+let private unknownToFlax =
+    testCase "what other families have has no Flax name either"
+    <| fun () ->
+        let missing architecture =
+            [ for problem in ParameterNames.Missing(architecture, ParameterNaming.Flax) ->
+                  $"{problem.Place}: {problem.Mistake}" ]
+            |> List.distinct
+
+        let small = ImageSize.Square 32
+
+        Expect.equal
+            (missing (Pvt.Create("p", [| 4; 8 |], [| 1; 1 |], [| 1; 2 |], [| 2; 1 |], [| 2.0; 2.0 |], small)))
+            [ "stem: the norm after the patches has no Flax name"
+              "stage 1: the embedding of places has no Flax name"
+              "stage 1, block 1: reduction attention has no Flax name"
+              "stage 1, transition: convolution has no Flax name"
+              "stage 2: the embedding of places has no Flax name"
+              "stage 2, block 1: reduction attention has no Flax name"
+              "head: the class token has no Flax name" ]
+            "PVT"
+
+        Expect.equal
+            (missing (
+                Architecture(
+                    "mixed",
+                    PatchStem(4, 4, Norm = false),
+                    ValueList.From
+                        [ Stage(
+                              ValueList.From
+                                  [ Block(GlobalAttention(1, LocallyEnhanced = true))
+                                    Block(GlobalAttention 1, MlpConvolution = MlpConvolution.Depthwise) ],
+                              Norm = true
+                          ) ],
+                    AveragePoolHead 2
+                )
+            ))
+            [ "stage 1, block 1: the convolution of values has no Flax name"
+              "stage 1, block 2: the MLP's convolution has no Flax name"
+              "stage 1: the norm after the blocks has no Flax name" ]
+            "single parts"
+
 /// The tests of this file.
-let tests = testList "names" [ inverse; roundTrip; counted; unnamed; nameless ]
+let tests =
+    testList
+        "names"
+        [ inverse
+          roundTrip
+          anyNaming
+          testList "families" families
+          counted
+          unnamed
+          nameless
+          unknownToFlax ]

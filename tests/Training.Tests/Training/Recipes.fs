@@ -52,6 +52,41 @@ let private groups =
 
               Expect.containsAll outcomes [ true; false ] "some should decay and some not" ]
 
+/// The other families' models list what does not decay beside vectors and biases.
+let private families =
+    [ for architecture, listed in
+          [ Pvt.Tiny, [ "cls_token" ]
+            PvtV2.B0, []
+            CSwin.Tiny, []
+            Nat.Mini, [ "rpb" ]
+            SlidePvt.Tiny, [ "cls_token"; "relative_position_bias_table" ] ] do
+          testCase architecture.Name
+          <| fun () ->
+              use model = architecture.Build()
+
+              for name, parameter in namedParameters model do
+                  let last = Array.last (name.Split '.')
+                  let rank = parameter.shape.Length
+
+                  Expect.equal
+                      (WeightDecay.AppliesTo(architecture, name, rank))
+                      (rank > 1 && last <> "bias" && not (List.contains last listed))
+                      $"decay of {name}"
+
+      testCase "embeddings of places decay in PVT alone, whose list does not have them"
+      <| fun () ->
+          let decays naming =
+              WeightDecay.AppliesTo(
+                  Pvt.Tiny.With(conventions = Conventions(Naming = naming)),
+                  "layers.0.pos_embed",
+                  3
+              )
+
+          Expect.isTrue (decays ParameterNaming.Pvt) "PVT"
+
+          for other in [ ParameterNaming.PyTorch; ParameterNaming.CSwin; ParameterNaming.Nat ] do
+              Expect.isFalse (decays other) $"{other}" ]
+
 /// A step on an image whose loss has no gradient by the other parameters shows decay alone; here: what differs between
 /// a step with decay and one without is what decays, by rate times decay of itself.
 let private applied =
@@ -240,6 +275,7 @@ let tests =
     testList
         "recipes"
         [ testList "decay" groups
+          testList "decay of other families" families
           applied
           schedule
           ofOptions
