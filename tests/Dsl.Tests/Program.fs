@@ -23,6 +23,7 @@ let main arguments =
       SweepTexts.tests
       Drawings.tests
       ModelVerbs.tests
+      CostVerbs.tests
       DenseVerbs.tests
       testSequenced
       <| testList "scripts" [ Refusals.tests; Samples.tests; Prompt.tests; ReadMe.tests ] ]

@@ -17,7 +17,7 @@ namespace LocalAttention.Core.Analysis;
 /// </para>
 /// <para>
 /// Measured peaks of tensors lie within 15% of both numbers, from one image up; <c>tests/Core.Tests/Analysis</c> holds that
-/// on small models, <c>samples/memory.fsx</c> on those of full size.
+/// on small models, <c>eng/memory.fsx</c> on those of full size.
 /// </para>
 /// </remarks>
 /// <param name="Inference">A forward pass without gradients, in a dispose scope.</param>

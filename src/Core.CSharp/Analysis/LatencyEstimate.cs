@@ -14,7 +14,7 @@ public sealed record PartLatency(string Place, double Seconds);
 /// </summary>
 /// <remarks>
 /// It knows no shapes beyond that: small matrices that reach less, maps that fit a cache, and the time between operators are
-/// in no rate. <c>samples/latency.fsx</c> holds it against measured times of the zoo.
+/// in no rate. <c>eng/latency.fsx</c> holds it against measured times of the zoo.
 /// </remarks>
 /// <param name="Parts">The parts in the order in which an image passes through them.</param>
 public sealed record LatencyEstimate(ValueList<PartLatency> Parts)
