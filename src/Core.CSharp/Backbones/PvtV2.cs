@@ -7,8 +7,8 @@ namespace LocalAttention.Core.Backbones;
 /// and no class token (arXiv 2106.13797). Values only; <c>Build</c> makes the model.
 /// </summary>
 /// <remarks>
-/// Freshly built, its convolutions start as every <c>Conv2d</c> does; the official code draws them from a normal
-/// distribution of variance 2/fan-out. Loaded parameters are not concerned.
+/// Freshly built, the convolutions of its stem, between its stages and of its reductions start as every <c>Conv2d</c> does;
+/// the official code draws those too from a normal distribution of variance 2/fan-out. Loaded parameters are not concerned.
 /// </remarks>
 public static class PvtV2
 {
