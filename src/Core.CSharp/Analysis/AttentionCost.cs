@@ -102,7 +102,8 @@ internal static class AttentionCost
     {
         public static Tiles Over(ImageSize map, int height, int width)
         {
-            long rows = Math.Clamp(height, 1, map.Height), columns = Math.Clamp(width, 1, map.Width);
+            // An image without pixels is a mistake that validation names; here it has one tile.
+            long rows = Math.Max(1, Math.Min(height, map.Height)), columns = Math.Max(1, Math.Min(width, map.Width));
             var count = Ceiling(map.Height, rows) * Ceiling(map.Width, columns);
             return new(count * rows * columns, rows * columns);
         }

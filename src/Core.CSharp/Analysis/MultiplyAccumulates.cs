@@ -98,7 +98,7 @@ public readonly record struct MultiplyAccumulates(long Projection, long Mlp, lon
         var sum = default(MultiplyAccumulates);
         foreach (var convolution in stem.Convolutions)
         {
-            var output = new MapShape(convolution.OutputSize(map.Size), convolution.Channels);
+            var output = new MapShape(Walk.AfterConvolution(convolution, map.Size), convolution.Channels);
             (sum, map) = (sum + Convolved(output, map.Channels, convolution.Kernel), output);
         }
         return sum;

@@ -67,7 +67,7 @@ internal static class Walk
     };
 
     /// <summary>What cannot be convolved is a mistake that validation names; meanwhile the map keeps at least one token.</summary>
-    private static ImageSize AfterConvolution(Convolution convolution, ImageSize size)
+    public static ImageSize AfterConvolution(Convolution convolution, ImageSize size)
     {
         if (convolution.Kernel is < 1 or > Limits.Window || convolution.Padding is < 0 or > Limits.Window)
         {
