@@ -5,54 +5,43 @@ namespace LocalAttention.Core.Analysis;
 /// <summary>Which tokens of a map the attentions read.</summary>
 internal static class AttentionReach
 {
-    private const string EnhancedLocally = "the values' convolution ends at the border with zeros";
-
     /// <summary>The step of an attention on a map.</summary>
     public static MixingStep Of(Attention attention, Part part)
     {
         var map = part.Input.Size;
-        MixingStep Step(string what, params ReadingPath[] paths) => new(part, what, map, map, paths);
+        MixingStep Step(string what, Func<int, AxisRule> rule, string beyond = "") =>
+            new(part, what, map, map, [Both(map, rule)]) { Beyond = beyond };
         switch (attention)
         {
             case QnAAttention qna:
-                return Step($"qna window of {qna.Window}", Both(map, length => OfQnA(qna, length)))
-                    with
-                { Beyond = "the window ends with the map" };
+                return Step($"qna window of {qna.Window}", length => OfQnA(qna, length), "the window ends with the map");
             case SlideAttention slide:
                 var edge = BorderOf(slide.Padding);
-                return Step($"slide window of {slide.Window}", Both(map, length => KernelRule.Around(length, slide.Window, edge)))
-                    with
-                { Beyond = $"{slide.Padding.ToString().ToLowerInvariant()} padding" };
-            case WindowAttention window:
-                var name = window.Shifted ? "shifted window" : "window";
-                return Step($"{name} of {window.Window}", Both(map, length => OfWindow(window, length)))
-                    with
-                { Beyond = "the map cuts windows" };
-            case NeighbourhoodAttention neighbourhood:
-                var dilated = neighbourhood.Dilation > 1 ? $" of every {neighbourhood.Dilation}th token" : "";
-                var around = $"neighbourhood of {neighbourhood.Window}{dilated}";
-                return Step(around, Both(map, length => OfNeighbourhood(neighbourhood, length)))
-                    with
-                { Beyond = "the window is moved inwards" };
-            case CrossShapedAttention cross:
                 return Step(
-                    $"cross-shaped stripes of {cross.Stripe}",
+                    $"slide window of {slide.Window}", length => KernelRule.Around(length, slide.Window, edge),
+                    $"{slide.Padding.ToString().ToLowerInvariant()} padding");
+            case WindowAttention window:
+                var shifted = window.Shifted ? "shifted " : "";
+                return Step($"{shifted}window of {window.Window}", length => OfWindow(window, length), "the map cuts windows");
+            case NeighbourhoodAttention neighbourhood:
+                var dilated = neighbourhood.Dilation > 1 ? $" at every {neighbourhood.Dilation}th token" : "";
+                return Step(
+                    $"neighbourhood of {neighbourhood.Window}{dilated}", length => OfNeighbourhood(neighbourhood, length),
+                    "the window is moved inwards");
+            case CrossShapedAttention cross:
+                return new(part, $"cross-shaped stripes of {cross.Stripe}", map, map,
+                [
                     new ReadingPath(AlongStripe(map.Height), Stripe(cross.Stripe, map.Width)),
-                    new ReadingPath(Stripe(cross.Stripe, map.Height), new WholeRule(map.Width, null)))
-                    with
-                { Beyond = "zero padding of the values' convolution" };
+                    new ReadingPath(Stripe(cross.Stripe, map.Height), AlongStripe(map.Width)),
+                ]);
             case SpatialReductionAttention reduced:
-                var what = reduced.Reduction > 1 ? $"keys of all patches of {reduced.Reduction}" : "keys of all tokens";
-                return Step(what, Both(map, length => OfReduction(reduced.Reduction, length)))
-                    with
-                { Beyond = "zero padding of the last patch" };
-            case PooledAttention pooled:
-                var grid = $"{pooled.Pool}×{pooled.Pool}";
-                return Step($"keys of all cells of a {grid} grid", Both(map, length => OfPooled(pooled.Pool, length)));
+                return Step(
+                    reduced.Reduction > 1 ? $"keys of all patches of {reduced.Reduction}" : "keys of all tokens",
+                    length => OfReduction(reduced.Reduction, length));
+            case PooledAttention { Pool: var pool }:
+                return Step($"keys of all cells of a {pool}×{pool} grid", length => OfPooled(pool, length));
             case GlobalAttention global:
-                return Step("keys of all tokens", Both(map, length => new WholeRule(length, global.LocallyEnhanced ? null : 1)))
-                    with
-                { Beyond = "zero padding of the values' convolution" };
+                return Step("keys of all tokens", length => global.LocallyEnhanced ? AlongStripe(length) : WholeRule.Rolling(length, 1));
             default:
                 throw new InvalidOperationException($"unknown attention {attention.GetType()}");
         }
@@ -67,7 +56,7 @@ internal static class AttentionReach
 
     private static AxisRule OfQnA(QnAAttention qna, int length) =>
         IgnoresOffsets(qna) && qna.Window / 2 >= length - 1
-            ? new WholeRule(length, 1)
+            ? WholeRule.Rolling(length, 1)
             : OfQnA(qna, length, length, 1, 1);
 
     /// <summary>Whether equal tokens count alike wherever they stand in QnA's window: one over the whole map has no places.</summary>
@@ -84,15 +73,15 @@ internal static class AttentionReach
 
     private static AxisRule OfWindow(WindowAttention window, int length) => window.Window >= length
         ? window.PositionBias
-            ? new WholeRule(length, null, "the window is the map, whose places its position bias tells apart")
-            : new WholeRule(length, 1)
+            ? WholeRule.Fixed(length, "the window is the map, whose places its position bias tells apart")
+            : WholeRule.Rolling(length, 1)
         : new PartitionRule(length, window.Window, window.Shifted ? window.Window / 2 : 0);
 
     private static AxisRule OfNeighbourhood(NeighbourhoodAttention neighbourhood, int length)
     {
         var (window, dilation) = (neighbourhood.Window, neighbourhood.Dilation);
         AxisRule rule = !neighbourhood.PositionBias && dilation == 1 && window >= length
-            ? new WholeRule(length, 1)
+            ? WholeRule.Rolling(length, 1)
             : new KernelRule(length, length, window, 1, window / 2 * dilation)
             {
                 Dilation = dilation,
@@ -106,22 +95,21 @@ internal static class AttentionReach
         ? AlongStripe(length)
         : new PartitionRule(length, stripe, 0);
 
-    private static WholeRule AlongStripe(int length) => new(length, null, EnhancedLocally);
-
-    private static WholeRule OfGlobal(GlobalAttention global, int length) =>
-        global.LocallyEnhanced ? new(length, null, EnhancedLocally) : new(length, 1);
+    /// <summary>Attention over the whole length, whose values pass a convolution that is padded where the length ends.</summary>
+    private static WholeRule AlongStripe(int length) =>
+        WholeRule.Fixed(length, "the values' convolution ends at the border with zeros");
 
     private static WholeRule OfReduction(int reduction, int length) => length % reduction == 0
-        ? new(length, reduction)
-        : new(length, null, $"patches of {reduction} do not divide {length} tokens");
+        ? WholeRule.Rolling(length, reduction)
+        : WholeRule.Fixed(length, $"patches of {reduction} do not divide {length} tokens");
 
     /// <summary>A roll that takes cells to cells: by n / gcd(n, p) tokens, the last of which is the whole map.</summary>
     private static WholeRule OfPooled(int pool, int length)
     {
         var step = length / GreatestCommonDivisor(length, pool);
         return step < length
-            ? new(length, step)
-            : new(length, null, $"a grid of {pool} cells divides {length} tokens in no equal groups");
+            ? WholeRule.Rolling(length, step)
+            : WholeRule.Fixed(length, $"a grid of {pool} cells divides {length} tokens in no equal groups");
     }
 
     private static int GreatestCommonDivisor(int one, int other) => other == 0 ? one : GreatestCommonDivisor(other, one % other);

@@ -170,16 +170,25 @@ internal sealed record PartitionRule(int Length, int Side, int Shift) : AxisRule
 }
 
 /// <summary>Every output reads every input.</summary>
-/// <param name="Inputs">Tokens that enter.</param>
-/// <param name="RollsBy">Tokens that a roll must be a multiple of; none: no roll survives.</param>
-/// <param name="TellsPlacesApart">Why no roll survives; none where some do.</param>
-internal sealed record WholeRule(int Inputs, int? RollsBy, string? TellsPlacesApart = null) : AxisRule(Inputs, Inputs)
+internal sealed record WholeRule : AxisRule
 {
+    private WholeRule(int length, int? rollStep, string? tellsPlacesApart)
+        : base(length, length) => (RollStep, TellsPlacesApart) = (rollStep, tellsPlacesApart);
+
+    /// <summary>Why no roll survives; none where some do.</summary>
+    public string? TellsPlacesApart { get; }
+
     public override bool IsWhole => true;
 
-    public override int Step => RollsBy ?? 1;
+    public override int Step => RollStep ?? 1;
 
-    public override int? RollStep => RollsBy;
+    public override int? RollStep { get; }
+
+    /// <summary>Inputs that are read alike after a roll by multiples of some tokens.</summary>
+    public static WholeRule Rolling(int length, int step) => new(length, step, null);
+
+    /// <summary>Inputs that are read by their places.</summary>
+    public static WholeRule Fixed(int length, string tellsPlacesApart) => new(length, null, tellsPlacesApart);
 
     public override IEnumerable<int> Reads(int output) => Enumerable.Range(0, Inputs);
 

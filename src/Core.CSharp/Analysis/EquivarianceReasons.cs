@@ -82,12 +82,15 @@ internal sealed class EquivarianceReasons
             return before.Moves || before.Rolls ? $"{everything}, and {reason}, so no shift is left" : $"{everything}, and {reason}";
         }
         var entering = before.Moves ? $"{everything}, what enters at the border too" : everything;
-        var by = before.PixelsOf(whole.Step) > before.Period ? $", by {before.PixelsOf(whole.Step)} pixels" : "";
-        return (before.Moves, before.Rolls) switch
+        var pixels = before.PixelsOf(whole.Step);
+        var by = pixels > before.Period ? $", by {pixels} pixels" : "";
+        // A roll by the whole image is none.
+        return (before.Moves, before.Rolls && pixels < before.Pixels) switch
         {
             (true, true) => $"{entering}: only rolls are left{by}",
             (true, false) => $"{entering}, so no shift is left",
             (false, true) when by.Length > 0 => $"{everything}: rolls{by}",
+            (false, false) when before.Rolls => $"{everything}, in patches as large as the map, so no shift is left",
             _ => everything,
         };
     }

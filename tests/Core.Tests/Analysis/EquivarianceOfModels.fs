@@ -413,12 +413,51 @@ let private tight (architecture: Architecture) =
         if bottom < map.Map.Height then
             Expect.isGreaterThanOrEqual (at (bottom - shift)) measurable "the first row of the lower band"
 
+/// The reasons are about what was found: the last one that speaks of what is left says what the lattices say, for both axes
+/// or for each.
+let private reasons =
+    let ofAxis (moved: Nullable<int64>) (rolled: Nullable<int64>) (said: string) =
+        let moves, rolls = moved.HasValue, rolled.HasValue
+
+        if said.Contains "no shift is left" then
+            Expect.isFalse (moves || rolls) said
+        elif said.Contains "no roll is left" then
+            Expect.isFalse rolls said
+        elif said.Contains "only rolls are left" then
+            Expect.isTrue (rolls && not moves) said
+        else
+            Expect.isTrue moves $"moves are left where nothing else is said: {said}"
+
+    testList
+        "reasons"
+        [ for name, architecture in examples do
+              testCase name
+              <| fun () ->
+                  let equivariance = Equivariance.Of architecture
+                  let last = equivariance.LastMap
+
+                  let said =
+                      Seq.append equivariance.Stages [ last ]
+                      |> Seq.collect _.Reasons
+                      |> Seq.filter _.Contains("left")
+                      |> Seq.tryLast
+                      |> Option.defaultValue ""
+
+                  let down, right =
+                      match said.Split "; right, " with
+                      | [| down; right |] -> down, right
+                      | _ -> said, said
+
+                  ofAxis last.Moved.Down last.Rolled.Down down
+                  ofAxis last.Moved.Right last.Rolled.Right right ]
+
 /// The tests of this file.
 let tests =
     testList
         "equivariance of models"
         [ property moves 30
           property rolls 30
+          reasons
           exact moves
           exact rolls
           testList
