@@ -4,7 +4,7 @@ open System
 open LocalAttention.Core.Specification
 
 /// A block with its place in a model: what a selection is asked about.
-[<RequireQualifiedAccess>]
+[<RequireQualifiedAccess; StructuredFormatDisplay("{Text}")>]
 type PlacedBlock =
     {
         /// The number of its stage, counted from 1.
@@ -18,6 +18,9 @@ type PlacedBlock =
         /// The block itself.
         Block: Block
     }
+
+    /// The place and the block on a line.
+    member this.Text: string = $"{this}: {Words.block Words.givenHeads this.Block}"
 
     /// The place as tables and mistakes name it: <c>stage 2, block 3</c>.
     override this.ToString() =

@@ -117,7 +117,7 @@ module internal Cells =
 /// |> Sweep.toMarkdown
 /// |> printfn "%s"
 /// </code></example>
-[<NoComparison; NoEquality; StructuredFormatDisplay("{Text}")>]
+[<NoComparison; NoEquality; StructuredFormatDisplay("{Shown}")>]
 type Sweep<'row> =
     internal
         { Names: string list
@@ -137,6 +137,9 @@ type Sweep<'row> =
         Table.draw
             (List.zip this.Names (Cells.aligns this.Names.Length this.Cells))
             [ this.Cells |> List.map (List.map Cells.shown) ]
+
+    /// The table on lines of its own: F# Interactive indents the first line of a value only.
+    member this.Shown: string = Environment.NewLine + this.Text
 
     /// The same as <c>Text</c>.
     override this.ToString() = this.Text

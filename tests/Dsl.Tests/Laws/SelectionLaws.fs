@@ -263,7 +263,9 @@ let private kinds =
               [ (Select.stages [ 1; 2 ] <&> Select.not Select.qna).Text, "(stages 1, 2 and not qna blocks)"
                 (Select.every 2 <|> Select.first).Text, "(every block of number 2·n or first blocks)"
                 string (Select.stage 3), "stage 3"
-                sprintf "%A" (Select.blocks [ 1 ]), "blocks 1" ] do
+                sprintf "%A" (Select.blocks [ 1 ]), "blocks 1"
+                sprintf "%A" (Swin.tiny |> Select.from (Select.stage 1 <&> Select.last)),
+                "[stage 1, block 2: window 7×7, 3 heads, shifted]" ] do
               Expect.equal selection text "the text" ]
 
 let private checkedForms =

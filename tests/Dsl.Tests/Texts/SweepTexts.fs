@@ -68,7 +68,7 @@ let private tables =
 
             return!
                 Gen.listOf (Gen.listOfLength columns cell)
-                |> Gen.map (fun rows -> columns, rows)
+                |> Gen.map (fun rows -> columns, List.truncate 20 rows)
         }
 
     Arb.fromGen table
@@ -186,6 +186,9 @@ let private texts =
                     "└──────┴────────────┴───────┘" ]
               ))
               "the table"
+
+      testCase "F# Interactive shows it on lines of its own"
+      <| fun () -> Expect.equal (sprintf "%A" family) (Environment.NewLine + string family) "the text"
 
       testCase "the same in Markdown and as comma-separated values"
       <| fun () ->
