@@ -16,7 +16,8 @@ internal static class PvtNames
     /// <param name="name">The parameter's name in the model.</param>
     public static string Of(Architecture architecture, string name) => name.Split('.') switch
     {
-        ["patch_embed", .. var rest] => Joined("patch_embed1", Patches(rest, architecture.Stem is ConvolutionStem { Convolutions.Count: 1 })),
+        ["patch_embed", .. var rest] =>
+            Joined("patch_embed1", Patches(rest, architecture.Stem is ConvolutionStem { Convolutions.Count: 1 })),
         ["layers", var s, .. var rest] when int.TryParse(s, out var stage) => InStage(architecture, stage, rest),
         ["norm", var field] when NumbersLastNorm(architecture) => $"norm{architecture.Stages.Count}.{field}",
         _ => name,
