@@ -335,6 +335,53 @@ let private some =
             for KeyValue(name, array) in actual do
                 Expect.equal array.Elements complete[name].Elements name
 
+/// With a stride of 2 and windows of 1, no window sees the last of four rows: whatever its scores are, they change nothing
+/// but what sums are shared, hence roundings, and their own gradients are 0.
+let private unseen =
+    testCase "what no window sees changes nothing"
+    <| fun () ->
+        let case =
+            { ofSide 1 plain with
+                Height = 4
+                Stride = 2 }
+
+        let gradients elementType lastRow =
+            use _ = torch.NewDisposeScope()
+
+            let inputs =
+                inputsOf case
+                |> List.map (fun (name, array) ->
+                    let array =
+                        NdArray.init array.Shape (fun index ->
+                            match name, lastRow with
+                            | "scores", Some(score: float) when index[1] = 3 -> score
+                            | _ -> array.At index)
+
+                    name, (toTensor elementType array).requires_grad_ true)
+                |> Map.ofList
+
+            let output = fused case inputs
+            output.sum().backward()
+
+            Map.ofList
+                [ "output", toArray output
+                  for KeyValue(name, input) in inputs do
+                      match Option.ofObj input.grad with
+                      | Some gradient -> name, toArray gradient
+                      | None -> () ]
+
+        for elementType, unit in [ torch.ScalarType.Float32, singles; torch.ScalarType.Float64, doubles ] do
+            for width in widths do
+                atWidth width (fun () ->
+                    let expected = gradients elementType None
+
+                    for score in [ 1e4; -1e4; Double.PositiveInfinity; Double.NaN ] do
+                        let actual = gradients elementType (Some score)
+                        agree unit case actual expected $"beside scores of {score}, {elementType} at {width}:"
+
+                        for column in 0 .. case.Width - 1 do
+                            Expect.equal (actual["scores"][0, 3, column, 0]) 0.0 "gradient of a score that no window sees")
+
 let private threads =
     testCase "every number of threads gives the same bits"
     <| fun () ->
@@ -392,5 +439,6 @@ let tests =
           grid "large windows" large
           random
           some
+          unseen
           threads
           halves ]

@@ -53,44 +53,6 @@ internal readonly unsafe struct QnABand<T>
 
     public static int StagedColumnsOf(in QnAShape shape) => ((shape.PaddedWidth - 1) * shape.Stride) + shape.Side;
 
-    /// <summary>
-    /// The largest score of each column in the band, and whether exponentials relative to it serve every window: where all
-    /// scores are finite and spread little enough that neither an exponential nor its product with a table or a value
-    /// leaves the normal numbers.
-    /// </summary>
-    /// <param name="tokens">The image's projected tokens.</param>
-    /// <param name="block">The vector of scores.</param>
-    /// <param name="tableSpread">How far the position biases spread.</param>
-    /// <param name="largest">The largest scores; a vector.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public bool Measure<TLanes, TVector>(T* tokens, int block, T tableSpread, T* largest)
-        where TLanes : struct, ILanes<TVector, T>
-        where TVector : struct
-    {
-        var count = (long)(EndInside - FirstInside) * _shape.Width;
-        var scores = tokens + ((long)FirstInside * _shape.Width * _shape.TokenWidth) + (block * _shape.Lanes);
-        var highest = TLanes.Broadcast(T.NegativeInfinity);
-        var lowest = TLanes.Broadcast(T.PositiveInfinity);
-        var strays = TLanes.Zero;
-        for (var token = 0L; token < count; token++)
-        {
-            var score = TLanes.Load(scores + (token * _shape.TokenWidth));
-            highest = TLanes.Max(highest, score);
-            lowest = TLanes.Min(lowest, score);
-            strays = TLanes.MultiplyAdd(score, TLanes.Zero, strays);
-        }
-        TLanes.Store(highest, largest);
-        var spread = TLanes.Largest(TLanes.Subtract(highest, lowest)) + tableSpread;
-        // A score that is not finite times 0 is NaN.
-        return count > 0 && TLanes.Sum(strays) == T.Zero && spread <= LargestSpread;
-    }
-
-    /// <summary>
-    /// e⁻⁴⁰ is 4·10⁻¹⁸: in single precision this leaves values down to 10⁻²⁰ their full accuracy, and in double precision
-    /// e⁻³⁰⁰ does down to 10⁻¹⁷⁰.
-    /// </summary>
-    private static T LargestSpread => T.CreateTruncating(typeof(T) == typeof(float) ? 40.0 : 300.0);
-
     /// <summary>Stages the products of each channel, and behind them the exponentials: <c>Depth + 1</c> planes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Stage<TLanes, TVector>(T* tokens, int block, T* largest, T* planes)

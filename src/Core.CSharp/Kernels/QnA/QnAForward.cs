@@ -105,7 +105,8 @@ internal readonly unsafe struct QnAForward<TStored, T, TStorage> : IKernel<T>
         for (var block = 0; block < _shape.Blocks; block++)
         {
             workspace.BlockOutput = workspace.Output + (_shape.SetOf(block) * _shape.ValueWidth) + _shape.HeadOf(block);
-            if (band.Measure<TLanes, TVector>(tokens, block, _tables.Spread, workspace.Largest))
+            if (QnAMeasure<T>.Of<TLanes, TVector>(
+                _shape, tokens, band.FirstInside, band.EndInside, block, _tables.Spread, workspace.Largest))
             {
                 band.Stage<TLanes, TVector>(tokens, block, workspace.Largest, workspace.Planes);
                 Share<TLanes, TVector>(band, block, workspace);
