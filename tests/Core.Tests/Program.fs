@@ -11,7 +11,13 @@ let main arguments =
     [ testList "specification" [ Values.tests; Json.tests; ValidationTexts.tests ]
       testList "layers" [ AgainstOracle.tests; Laws.tests; Equivariance.tests ]
       testList "backbones" [ Zoo.tests; Building.tests; WholeModels.tests; Features.tests ]
-      testList "analysis" [ Costs.tests; Memory.tests; Latency.tests; ReceptiveFields.tests; EquivarianceOfModels.tests ]
+      testList
+          "analysis"
+          [ Costs.tests
+            Memory.tests
+            Latency.tests
+            ReceptiveFields.tests
+            EquivarianceOfModels.tests ]
       testList "dense tasks" [ PaperFigures.tests; DenseModels.tests ]
       testList "goldens" [ LayerGoldens.tests; MicroModels.tests; FullModels.tests ] ]
     |> testList "core"

@@ -377,10 +377,19 @@ let private unseen =
 
                     for score in [ 1e4; -1e4; Double.PositiveInfinity; Double.NaN ] do
                         let actual = gradients elementType (Some score)
-                        agree unit case actual expected $"beside scores of {score}, {elementType} at {width}:"
+
+                        agree
+                            unit
+                            case
+                            actual
+                            expected
+                            $"beside scores of {score}, {elementType} at {width}:"
 
                         for column in 0 .. case.Width - 1 do
-                            Expect.equal (actual["scores"][0, 3, column, 0]) 0.0 "gradient of a score that no window sees")
+                            Expect.equal
+                                (actual["scores"][0, 3, column, 0])
+                                0.0
+                                "gradient of a score that no window sees")
 
 let private threads =
     testCase "every number of threads gives the same bits"
