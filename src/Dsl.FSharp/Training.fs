@@ -42,6 +42,9 @@ module Training =
     /// The decay of weights; norms, biases and what else the official code leaves out are left out.
     let weightDecay (decay: float) (options: TrainingOptions) : TrainingOptions = options.With(decay = decay)
 
+    /// How much of the past AdamW's average of squared gradients keeps, β₂: 0.999 unless said. Short trainings want less.
+    let beta2 (share: float) (options: TrainingOptions) : TrainingOptions = options.With(beta2 = share)
+
     /// The largest norm of all gradients together: 1 unless said.
     let clipNorm (norm: float) (options: TrainingOptions) : TrainingOptions = options.With(clipNorm = norm)
 

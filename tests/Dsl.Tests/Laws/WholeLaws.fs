@@ -124,6 +124,7 @@ let private training =
           setting "minimumLearningRate" "MinimumLearningRate" [ 0.0; 1e-5 ] minimumLearningRate
           setting "warmupEpochs" "WarmupEpochs" [ 0.0; 0.5 ] warmupEpochs
           setting "weightDecay" "Decay" [ 0.0; 0.1 ] weightDecay
+          setting "beta2" "Beta2" [ 0.95; 0.99 ] beta2
           setting "clipNorm" "ClipNorm" [ 1.0; 5.0 ] clipNorm
           setting "labelSmoothing" "LabelSmoothing" [ 0.0; 0.1 ] labelSmoothing
           setting "mixup" "MixupAlpha" [ 0.0; 0.8 ] mixup
