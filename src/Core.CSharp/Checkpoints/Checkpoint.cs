@@ -6,8 +6,9 @@ using TorchSharp.Modules;
 namespace LocalAttention.Core.Checkpoints;
 
 /// <summary>
-/// Models in safetensors files. The architecture travels in the file's metadata, so that the file alone is enough to
-/// rebuild the model; names and layouts are those of the official code.
+/// Models in files. Safetensors, PyTorch's and Flax's files are read, whichever a file's first bytes say it is; safetensors
+/// and Flax's are written, by the name's ending. Names and layouts are those of the official code. The architecture travels
+/// in a safetensors file's metadata, so that the file alone is enough to rebuild the model; the others have no place for it.
 /// </summary>
 public static class Checkpoint
 {
@@ -27,13 +28,19 @@ public static class Checkpoint
 
     /// <summary>Writes a model to a file, which appears whole or not at all.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="path">The file; an existing one is replaced.</param>
+    /// <param name="path">
+    /// The file; an existing one is replaced. Where its name ends in .msgpack it is Flax's, with the parameters and nothing
+    /// else; otherwise it is safetensors, with the architecture.
+    /// </param>
     /// <param name="metadata">More texts for the file's metadata.</param>
     /// <param name="naming">
-    /// The names to write. Left out: those of the architecture's conventions, or PyTorch's where some part has no Flax name.
+    /// The names to write. Left out: Flax's in a Flax file; else those of the architecture's conventions, or PyTorch's where
+    /// some part has no Flax name.
     /// </param>
     /// <exception cref="SpecificationException">Flax's names are asked for, and some part has none.</exception>
-    /// <exception cref="CheckpointException">The file cannot be written; an existing one is unchanged.</exception>
+    /// <exception cref="CheckpointException">
+    /// The file cannot be written, or has no place for texts; an existing one is unchanged.
+    /// </exception>
     public static void Save(
         Backbone model, string path, IReadOnlyDictionary<string, string>? metadata = null, ParameterNaming? naming = null) =>
         Save(model, path, metadata, naming, []);
@@ -47,7 +54,7 @@ public static class Checkpoint
     /// </exception>
     public static Backbone Load(string path, torch.ScalarType? dtype = null, torch.Device? device = null)
     {
-        using var file = SafetensorsFile.Open(path);
+        using var file = WeightsFile.Open(path);
         var architecture = ReadArchitecture(file);
         EnsureLargeEnough(file, architecture);
         var type = dtype ?? FloatingType(file);
@@ -77,7 +84,7 @@ public static class Checkpoint
     public static void LoadInto(Backbone model, string path)
     {
         ArgumentNullException.ThrowIfNull(model);
-        using var file = SafetensorsFile.Open(path);
+        using var file = WeightsFile.Open(path);
         LoadInto(model, file);
     }
 
@@ -85,8 +92,29 @@ public static class Checkpoint
     /// <exception cref="CheckpointException">The file is damaged or holds no architecture.</exception>
     public static Architecture ReadArchitecture(string path)
     {
-        using var file = SafetensorsFile.Open(path);
+        using var file = WeightsFile.Open(path);
         return ReadArchitecture(file);
+    }
+
+    /// <summary>All tensors of a file, in main memory; the caller's to dispose.</summary>
+    /// <param name="path">The file, of any format.</param>
+    /// <exception cref="CheckpointException">The file cannot be read, is damaged or holds several sets of tensors.</exception>
+    public static IReadOnlyDictionary<string, torch.Tensor> ReadTensors(string path)
+    {
+        using var file = WeightsFile.Open(path);
+        var tensors = new Dictionary<string, torch.Tensor>(file.Entries.Count, StringComparer.Ordinal);
+        try
+        {
+            foreach (var entry in file.Entries)
+                tensors.Add(entry.Name, file.Read(entry.Name));
+            return tensors;
+        }
+        catch
+        {
+            foreach (var tensor in tensors.Values)
+                tensor.Dispose();
+            throw;
+        }
     }
 
     internal static void Save(
@@ -98,6 +126,11 @@ public static class Checkpoint
     {
         ArgumentNullException.ThrowIfNull(model);
         var architecture = model.Architecture;
+        if (WeightsFile.FormatForWriting(path) == WeightsFormat.Flax)
+        {
+            SaveFlax(model, path, metadata, naming ?? ParameterNaming.Flax);
+            return;
+        }
         var chosen = NamingFor(architecture, naming);
         var texts = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>(), StringComparer.Ordinal)
         {
@@ -106,12 +139,17 @@ public static class Checkpoint
             [FormatKey] = chosen == ParameterNaming.Flax ? "flax" : "pt",
         };
         using var scope = torch.NewDisposeScope();
-        var tensors = model.named_parameters().Select(named => ToFile(architecture, named.name, named.parameter, chosen));
-        SafetensorsFile.Write(path, tensors.Concat(companions), texts);
+        SafetensorsFile.Write(path, ToFile(model, chosen).Concat(companions), texts);
     }
 
-    internal static void LoadInto(Backbone model, SafetensorsFile file)
+    /// <summary>Fills a model's parameters from an open file, one part of a file with several sets of tensors for example.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="file">The file.</param>
+    /// <exception cref="CheckpointException">Its tensors are not the model's; the model is then as it was.</exception>
+    public static void LoadInto(Backbone model, WeightsFile file)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(file);
         var architecture = model.Architecture;
         var naming = ParameterNames.Detect(
             file.Entries.Select(entry => entry.Name).Where(name => !ParameterMismatch.IsDerived(name)));
@@ -131,7 +169,7 @@ public static class Checkpoint
             Read(file, inFile, parameter);
     }
 
-    internal static Architecture ReadArchitecture(SafetensorsFile file)
+    internal static Architecture ReadArchitecture(WeightsFile file)
     {
         if (!file.Metadata.TryGetValue(ArchitectureKey, out var json))
         {
@@ -162,6 +200,18 @@ public static class Checkpoint
         return asked is null ? ParameterNaming.PyTorch : throw new SpecificationException(architecture.Name, nameless);
     }
 
+    /// <summary>Parameters alone: a Flax file has no place for more.</summary>
+    private static void SaveFlax(
+        Backbone model, string path, IReadOnlyDictionary<string, string>? metadata, ParameterNaming naming)
+    {
+        var chosen = NamingFor(model.Architecture, naming);
+        using var scope = torch.NewDisposeScope();
+        WeightsFile.Write(path, ToFile(model, chosen), metadata);
+    }
+
+    private static IEnumerable<(string Name, torch.Tensor Tensor)> ToFile(Backbone model, ParameterNaming naming) =>
+        model.named_parameters().Select(named => ToFile(model.Architecture, named.name, named.parameter, naming));
+
     private static (string Name, torch.Tensor Tensor) ToFile(
         Architecture architecture, string name, Parameter parameter, ParameterNaming naming)
     {
@@ -169,7 +219,7 @@ public static class Checkpoint
         return (stored.Name, stored.AxesToFile is { } axes ? parameter.detach().permute(axes) : parameter);
     }
 
-    private static void Read(SafetensorsFile file, StoredParameter stored, Parameter parameter)
+    private static void Read(WeightsFile file, StoredParameter stored, Parameter parameter)
     {
         if (stored.AxesToModel is not { } axes)
         {
@@ -182,10 +232,10 @@ public static class Checkpoint
     }
 
     /// <summary>A file that cannot hold the model is refused before memory is taken for the model.</summary>
-    private static void EnsureLargeEnough(SafetensorsFile file, Architecture architecture)
+    private static void EnsureLargeEnough(WeightsFile file, Architecture architecture)
     {
         var needed = ParameterCount.Of(architecture).All;
-        var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, dimension) => product * dimension));
+        var held = file.Entries.Sum(entry => entry.Elements);
         if (held < needed)
         {
             throw new CheckpointException(
@@ -193,7 +243,7 @@ public static class Checkpoint
         }
     }
 
-    private static torch.ScalarType FloatingType(SafetensorsFile file) =>
+    private static torch.ScalarType FloatingType(WeightsFile file) =>
         file.Entries
             .Where(entry => !ParameterMismatch.IsDerived(entry.Name) && IsFloating(entry.Type))
             .Select(entry => entry.Type)

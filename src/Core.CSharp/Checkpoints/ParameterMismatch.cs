@@ -12,7 +12,7 @@ internal static class ParameterMismatch
     /// <param name="expected">What the model wants, by the file's names.</param>
     /// <exception cref="CheckpointException">Something is missing, unexpected or misshapen.</exception>
     public static void EnsureNone(
-        SafetensorsFile file, Architecture architecture, IReadOnlyDictionary<string, long[]> expected)
+        WeightsFile file, Architecture architecture, IReadOnlyDictionary<string, long[]> expected)
     {
         var present = file.Entries.Where(entry => !IsDerived(entry.Name)).ToList();
         var missing = expected.Keys.Where(name => !file.Contains(name)).ToList();

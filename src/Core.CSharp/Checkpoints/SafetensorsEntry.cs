@@ -9,11 +9,8 @@ namespace LocalAttention.Core.Checkpoints;
 /// <param name="Begin">Where its bytes begin, counted from the end of the header.</param>
 /// <param name="End">Where they end.</param>
 public sealed record SafetensorsEntry(
-    string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, long Begin, long End)
+    string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, long Begin, long End) : WeightsEntry(Name, Type, Shape)
 {
     /// <summary>The number of bytes.</summary>
     public long Length => End - Begin;
-
-    /// <summary>The dimensions as torch takes them.</summary>
-    internal long[] Dimensions => [.. Shape];
 }

@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using LocalAttention.Core.Specification;
-using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 
 namespace LocalAttention.Core.Checkpoints;
@@ -13,109 +11,35 @@ namespace LocalAttention.Core.Checkpoints;
 /// The file need not be trusted: everything in it is checked before it is used, nothing is executed, and nothing larger
 /// than the file is allocated.
 /// </remarks>
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : WeightsFile
 {
     private const int PrefixLength = sizeof(ulong);
 
-    private readonly SafeFileHandle _handle;
     private readonly long _dataStart;
-    private readonly Dictionary<string, SafetensorsEntry> _byName;
 
-    private SafetensorsFile(string path, SafeFileHandle handle, SafetensorsHeader header, long dataStart)
+    private SafetensorsFile(FileBytes file, SafetensorsHeader header, long dataStart)
+        : base(file, WeightsFormat.Safetensors, header.Entries, header.Metadata)
     {
-        Path = path;
         Entries = header.Entries;
-        Metadata = header.Metadata;
-        _handle = handle;
         _dataStart = dataStart;
-        _byName = header.Entries.ToDictionary(entry => entry.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>The file's path, as it was given.</summary>
-    public string Path { get; }
-
     /// <summary>The tensors, in the header's order.</summary>
-    public IReadOnlyList<SafetensorsEntry> Entries { get; }
-
-    /// <summary>The texts under <c>__metadata__</c>.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; }
+    public new IReadOnlyList<SafetensorsEntry> Entries { get; }
 
     /// <summary>Opens a file and checks its header.</summary>
     /// <exception cref="CheckpointException">The file cannot be read, or is not a well-formed safetensors file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        ArgumentNullException.ThrowIfNull(path);
-        if (!File.Exists(path))
-        {
-            var what = Directory.Exists(path) ? "this is a directory; name a file in it" : "there is no such file";
-            throw new CheckpointException(path, what);
-        }
-        SafeFileHandle? handle = null;
+        var file = FileBytes.Open(path);
         try
         {
-            handle = File.OpenHandle(path, options: FileOptions.RandomAccess);
-            var (header, dataStart) = ReadHeader(path, handle);
-            return new SafetensorsFile(path, handle, header, dataStart);
-        }
-        catch (Exception error)
-        {
-            handle?.Dispose();
-            if (error is IOException or UnauthorizedAccessException or NotSupportedException)
-                throw new CheckpointException(path, $"the file cannot be read: {error.Message}", error);
-            throw;
-        }
-    }
-
-    /// <summary>Whether the file holds a tensor of that name.</summary>
-    public bool Contains(string name) => _byName.ContainsKey(name);
-
-    /// <summary>The entry of a tensor.</summary>
-    /// <exception cref="CheckpointException">The file holds no tensor of that name.</exception>
-    public SafetensorsEntry Find(string name) =>
-        _byName.TryGetValue(name, out var entry)
-            ? entry
-            : throw new CheckpointException(Path, $"there is no tensor '{name}'{NearestNames.Hint(name, _byName.Keys)}");
-
-    /// <summary>A new tensor in main memory with the content of the file's.</summary>
-    /// <exception cref="CheckpointException">The file holds no tensor of that name, or cannot be read.</exception>
-    public torch.Tensor Read(string name)
-    {
-        var entry = Find(name);
-        var tensor = torch.empty(entry.Dimensions, dtype: entry.Type);
-        try
-        {
-            ReadBytes(entry, tensor);
-            return tensor;
+            return Read(file);
         }
         catch
         {
-            tensor.Dispose();
+            file.Dispose();
             throw;
-        }
-    }
-
-    /// <summary>Fills a tensor from the file's; another type of elements is converted, another device is copied to.</summary>
-    /// <exception cref="CheckpointException">No tensor of that name, another shape, or the file cannot be read.</exception>
-    public void ReadInto(string name, torch.Tensor target)
-    {
-        ArgumentNullException.ThrowIfNull(target);
-        var entry = Find(name);
-        if (!target.shape.AsSpan().SequenceEqual(entry.Dimensions))
-        {
-            throw new CheckpointException(
-                Path,
-                $"tensor '{name}' has shape [{string.Join(", ", entry.Shape)}]; "
-                    + $"[{string.Join(", ", target.shape)}] is wanted");
-        }
-        if (target.dtype == entry.Type && target.device_type == DeviceType.CPU && target.is_contiguous())
-        {
-            ReadBytes(entry, target);
-        }
-        else
-        {
-            using var read = Read(name);
-            using var noGradient = torch.no_grad();
-            target.copy_(read);
         }
     }
 
@@ -125,7 +49,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="metadata">Texts for <c>__metadata__</c>.</param>
     /// <exception cref="ArgumentException">A name stands twice or is reserved, or safetensors has no such type.</exception>
     /// <exception cref="CheckpointException">The file cannot be written, because the disk is full for example.</exception>
-    public static void Write(
+    public static new void Write(
         string path,
         IEnumerable<(string Name, torch.Tensor Tensor)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
@@ -155,8 +79,15 @@ public sealed class SafetensorsFile : IDisposable
         });
     }
 
-    /// <summary>Closes the file.</summary>
-    public void Dispose() => _handle.Dispose();
+    /// <summary>The file that some bytes are; it owns them.</summary>
+    internal static SafetensorsFile Read(FileBytes file)
+    {
+        var (header, dataStart) = ReadHeader(file);
+        return new SafetensorsFile(file, header, dataStart);
+    }
+
+    private protected override void Fill(torch.Tensor target, WeightsEntry entry) =>
+        FillFrom(_dataStart + ((SafetensorsEntry)entry).Begin, target);
 
     /// <summary>Lays tensors out by falling element size, so that each is aligned, and then by name.</summary>
     private static (SafetensorsHeader Header, IReadOnlyList<torch.Tensor> Tensors) Arrange(
@@ -186,9 +117,9 @@ public sealed class SafetensorsFile : IDisposable
         return (new SafetensorsHeader(entries, metadata), ordered.ConvertAll(named => named.Tensor));
     }
 
-    private static (SafetensorsHeader Header, long DataStart) ReadHeader(string path, SafeFileHandle handle)
+    private static (SafetensorsHeader Header, long DataStart) ReadHeader(FileBytes file)
     {
-        var fileLength = RandomAccess.GetLength(handle);
+        var (path, fileLength) = (file.Path, file.Length);
         if (fileLength < PrefixLength)
         {
             throw new CheckpointException(
@@ -197,7 +128,7 @@ public sealed class SafetensorsFile : IDisposable
                 + "its header's length");
         }
         Span<byte> prefix = stackalloc byte[PrefixLength];
-        ReadExactly(path, handle, prefix, 0);
+        file.ReadExactly(prefix, 0);
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (headerLength > SafetensorsHeader.LargestLength)
         {
@@ -216,37 +147,7 @@ public sealed class SafetensorsFile : IDisposable
                     + $"but only {fileLength - PrefixLength:N0} follow; the file is truncated or not a safetensors file");
         }
         var json = new byte[(int)headerLength];
-        ReadExactly(path, handle, json, PrefixLength);
+        file.ReadExactly(json, PrefixLength);
         return (SafetensorsHeader.Parse(path, json, fileLength - dataStart), dataStart);
-    }
-
-    private void ReadBytes(SafetensorsEntry entry, torch.Tensor target) =>
-        TensorMemory.ForEachSlice(target, (bytes, offset) =>
-        {
-            try
-            {
-                ReadExactly(Path, _handle, bytes, _dataStart + entry.Begin + offset);
-            }
-            catch (IOException error)
-            {
-                throw new CheckpointException(Path, $"tensor '{entry.Name}' cannot be read: {error.Message}", error);
-            }
-        });
-
-    private static void ReadExactly(string path, SafeFileHandle handle, Span<byte> bytes, long offset)
-    {
-        while (!bytes.IsEmpty)
-        {
-            var count = RandomAccess.Read(handle, bytes, offset);
-            if (count == 0)
-            {
-                throw new CheckpointException(
-                    path,
-                    $"the file ended at byte {offset}, {bytes.Length} bytes too early; "
-                    + "it was cut while it was read");
-            }
-            bytes = bytes[count..];
-            offset += count;
-        }
     }
 }
