@@ -1,0 +1,111 @@
+namespace LocalAttention.Cli
+
+open System.CommandLine
+open System.CommandLine.Help
+open System.CommandLine.Invocation
+open System.IO
+
+/// The whole program: its commands, and how a call of it ends.
+[<RequireQualifiedAccess>]
+module CommandLine =
+    /// The commands, in the order in which help shows them.
+    let commands: Command list = [ Commands.List.command; Commands.Show.command ]
+
+    /// What all commands hang on.
+    let root: RootCommand =
+        let root =
+            RootCommand
+                "Local-attention vision models: look at them, compare, verify, train, convert and run them."
+
+        root.Options.Add SharedOptions.json
+
+        for command in commands do
+            root.Subcommands.Add command
+
+        for option in root.Options do
+            match option with
+            | :? HelpOption as help ->
+                match help.Action with
+                | :? HelpAction as usual -> help.Action <- HelpWithExamples usual
+                | _ -> ()
+            | _ -> ()
+
+        root
+
+    let private tell (json: bool) (output: TextWriter) (error: TextWriter) (failure: Refusal) =
+        if json then
+            output.WriteLine(
+                Json.text
+                    {| error = failure.Message
+                       exitCode = failure.ExitCode |}
+            )
+
+        error.WriteLine $"localattention: {failure.Message}"
+        failure.ExitCode
+
+    /// Also where the command line is too wrong to be parsed.
+    let private isJson (arguments: string list) =
+        List.contains SharedOptions.json.Name arguments
+
+    /// What is wrong with a command line, and what was probably meant.
+    let private misused
+        (arguments: string list)
+        (parse: ParseResult)
+        (output: TextWriter)
+        (error: TextWriter)
+        =
+        let mistakes =
+            parse.Errors
+            |> Seq.map _.Message
+            |> Seq.distinct
+            |> String.concat System.Environment.NewLine
+
+        let path =
+            match parse.CommandResult.Command with
+            | :? RootCommand -> "localattention --help"
+            | command -> $"localattention {command.Name} --help"
+
+        use corrections = new StringWriter()
+
+        match parse.Action with
+        | :? ParseErrorAction as action ->
+            action.ShowHelp <- false
+
+            parse.Invoke(InvocationConfiguration(Output = corrections, Error = TextWriter.Null))
+            |> ignore
+        | _ -> ()
+
+        let code =
+            { Message = mistakes
+              ExitCode = ExitCode.Wrong }
+            |> tell (isJson arguments) output error
+
+        match corrections.ToString().Trim() with
+        | "" -> ()
+        | text -> error.WriteLine text
+
+        error.WriteLine $"'{path}' says more."
+        code
+
+    /// <summary>Runs a command line.</summary>
+    /// <param name="arguments">What stands behind the program's name.</param>
+    /// <param name="output">Where results go.</param>
+    /// <param name="error">Where everything else goes.</param>
+    /// <returns>The exit code.</returns>
+    let run (arguments: string list) (output: TextWriter) (error: TextWriter) : int =
+        let parse = root.Parse(Array.ofList arguments)
+
+        match parse.Action with
+        | :? ParseErrorAction -> misused arguments parse output error
+        | _ ->
+            try
+                parse.Invoke(
+                    InvocationConfiguration(
+                        Output = output,
+                        Error = error,
+                        EnableDefaultExceptionHandler = false,
+                        ProcessTerminationTimeout = System.Nullable()
+                    )
+                )
+            with problem ->
+                Refusal.ofException problem |> tell (isJson arguments) output error
