@@ -17,8 +17,19 @@ let main arguments =
                 Mismatches.tests
                 Headers.tests
                 Damage.tests
-                AtomicWrites.tests ]
-          testList "data" [ IdxFiles.tests; ImageDatasets.tests ]
+                AtomicWrites.tests
+                Formats.tests
+                TorchFiles.tests
+                FlaxFiles.tests
+                Fuzzing.tests ]
+          testList
+              "data"
+              [ IdxFiles.tests
+                ImageDatasets.tests
+                PngFiles.tests
+                PortableMaps.tests
+                ImageFolders.tests ]
+          Received.tests
           testList
               "training"
               [ Recipes.tests

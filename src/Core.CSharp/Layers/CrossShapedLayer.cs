@@ -24,7 +24,7 @@ namespace LocalAttention.Core.Layers;
 /// <c>proj.{weight,bias}</c>.
 /// </para>
 /// </remarks>
-public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>
+public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly CrossShapedAttention _attention;
     private readonly int _channels;
@@ -76,6 +76,9 @@ public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public CrossShapedAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -87,21 +90,30 @@ public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>
         var (_, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
         RequireStripes(height, width);
         using var scope = NewDisposeScope();
-        var vertical = new WindowPartition((int)height, (int)Math.Min(_attention.Stripe, width), 0, 0);
-        var horizontal = new WindowPartition((int)Math.Min(_attention.Stripe, height), (int)width, 0, 0);
+        var (vertical, horizontal) = Stripes(height, width);
         var attended = cat([Half(map, 0, vertical, get_v_vertical), Half(map, 1, horizontal, get_v_horizontal)], 3);
         return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
     }
 
+    private (WindowPartition Vertical, WindowPartition Horizontal) Stripes(long height, long width) => (
+        new WindowPartition((int)height, (int)Math.Min(_attention.Stripe, width), 0, 0),
+        new WindowPartition((int)Math.Min(_attention.Stripe, height), (int)width, 0, 0));
+
     /// <summary>The output of half of the heads, <c>[B, H, W, C/2]</c>.</summary>
     private Tensor Half(Tensor map, int half, WindowPartition stripes, Conv2d enhancement)
+    {
+        var projected = Projected(map, half);
+        var values = projected.narrow(3, _channels, _channels / 2);
+        return Attend(projected, stripes) + LocalEnhancement.Apply(enhancement, values, stripes);
+    }
+
+    /// <summary>Queries, keys and values of half of the heads, <c>[B, H, W, 3C/2]</c>.</summary>
+    private Tensor Projected(Tensor map, int half)
     {
         // Its queries, keys and values stand apart in the joint projection; projected by themselves they stand together.
         var weight = qkv.weight.view(3, 2, _channels / 2, _channels).select(1, half).reshape(-1, _channels);
         var bias = qkv.bias?.view(3, 2, _channels / 2).select(1, half).reshape(-1);
-        var projected = Projection.Apply(weight, bias, map);
-        var values = projected.narrow(3, _channels, _channels / 2);
-        return Attend(projected, stripes) + LocalEnhancement.Apply(enhancement, values, stripes);
+        return Projection.Apply(weight, bias, map);
     }
 
     /// <summary>Attention of half of the heads inside its stripes: from <c>[B, H, W, 3C/2]</c> to <c>[B, H, W, C/2]</c>.</summary>
@@ -120,6 +132,30 @@ public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>
         var mask = stripes.Mask(height + down, width + right, height, width, projected)?.unsqueeze(1);
         var attended = DotProductAttention.Attend(stripes.Divide(padded), heads, QkvOrder.QkvMajor, mask);
         return stripes.Join(attended, batch, height + down, width + right).narrow(1, 0, height).narrow(2, 0, width);
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (_, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        RequireStripes(height, width);
+        using var scope = NewDisposeScope();
+        var (vertical, horizontal) = Stripes(height, width);
+        var received = Received(Projected(map, 0), vertical) + Received(Projected(map, 1), horizontal);
+        return (received / 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What half of the heads give inside their stripes: from <c>[B, H, W, 3C/2]</c> to <c>[B, H, W]</c>.</summary>
+    private Tensor Received(Tensor projected, WindowPartition stripes)
+    {
+        var (batch, height, width) = (projected.size(0), projected.size(1), projected.size(2));
+        var (down, right) = (TokenPadding.Missing(height, stripes.Height), TokenPadding.Missing(width, stripes.Width));
+        var padded = nn.functional.pad(projected, [0, 0, 0, right, 0, down]);
+        var mask = stripes.Mask(height + down, width + right, height, width, projected)?.unsqueeze(1);
+        var (weights, _) = DotProductAttention.Weights(
+            stripes.Divide(padded), _attention.Heads / 2, QkvOrder.QkvMajor, mask);
+        return stripes.Join(DotProductAttention.Received(weights).unsqueeze(-1), batch, height + down, width + right)
+            .squeeze(-1).narrow(1, 0, height).narrow(2, 0, width);
     }
 
     private void RequireStripes(long height, long width)

@@ -33,11 +33,22 @@ internal static class DotProductAttention
     /// <returns><c>[B, H, W, C]</c>.</returns>
     public static Tensor AttendTo(Tensor queries, Tensor keysAndValues, int heads)
     {
+        var (weights, values) = WeightsTo(queries, keysAndValues, heads);
+        return weights.matmul(values).transpose(1, 2).reshape(queries.shape);
+    }
+
+    /// <summary>The weights that queries give to the tokens of another map, and that map's values.</summary>
+    /// <param name="queries"><c>[B, H, W, C]</c>.</param>
+    /// <param name="keysAndValues">All keys, then all values, <c>[B, H', W', 2C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <returns><c>[B, h, H·W, H'·W']</c> and <c>[B, h, H'·W', C/h]</c>.</returns>
+    public static (Tensor Weights, Tensor Values) WeightsTo(Tensor queries, Tensor keysAndValues, int heads)
+    {
         var (batch, channels) = (queries.size(0), queries.size(3));
         var width = channels / heads;
         var own = queries.view(batch, -1, heads, width).transpose(1, 2) / Math.Sqrt(width);
         var others = keysAndValues.view(batch, -1, 2, heads, width).permute(2, 0, 3, 1, 4).unbind(0);
-        return own.matmul(others[0].transpose(2, 3)).softmax(-1).matmul(others[1]).transpose(1, 2).reshape(queries.shape);
+        return (own.matmul(others[0].transpose(2, 3)).softmax(-1), others[1]);
     }
 
     /// <summary>Attends inside each sequence.</summary>
@@ -50,6 +61,19 @@ internal static class DotProductAttention
     /// </param>
     /// <returns><c>[N, L, C]</c>.</returns>
     public static Tensor Attend(Tensor projected, int heads, QkvOrder order, Tensor? bias)
+    {
+        var (sequences, length, channels) = (projected.size(0), projected.size(1), projected.size(2) / 3);
+        var (weights, values) = Weights(projected, heads, order, bias);
+        return weights.matmul(values).transpose(1, 2).reshape(sequences, length, channels);
+    }
+
+    /// <summary>The weights that tokens of each sequence give to each other, and their values.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[N, L, 3C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="order">How the <c>3C</c> channels are laid out.</param>
+    /// <param name="bias">As <see cref="Attend"/> takes it.</param>
+    /// <returns><c>[N, h, L, L]</c>, queries before keys, and <c>[N, h, L, C/h]</c>.</returns>
+    public static (Tensor Weights, Tensor Values) Weights(Tensor projected, int heads, QkvOrder order, Tensor? bias)
     {
         var (sequences, length, channels) = (projected.size(0), projected.size(1), projected.size(2) / 3);
         var width = channels / heads;
@@ -65,6 +89,9 @@ internal static class DotProductAttention
         {
             logits = (logits.view(sequences / bias.size(0), bias.size(0), heads, length, length) + bias).view_as(logits);
         }
-        return logits.softmax(-1).matmul(parts[2]).transpose(1, 2).reshape(sequences, length, channels);
+        return (logits.softmax(-1), parts[2]);
     }
+
+    /// <summary>What each key receives from all queries, averaged over heads: from <c>[N, h, Q, K]</c> to <c>[N, K]</c>.</summary>
+    public static Tensor Received(Tensor weights) => weights.sum(2).mean([1L]);
 }

@@ -11,7 +11,7 @@ namespace LocalAttention.Core.Layers;
 /// <code>proj(softmax(q·kᵀ/√d)·v + get_v(v))</code>
 /// </summary>
 /// <remarks>Parameters: <c>qkv.{weight,bias}</c>, <c>get_v.{weight,bias}</c>, <c>proj.{weight,bias}</c>.</remarks>
-public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
+public sealed class GlobalLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly GlobalAttention _attention;
     private readonly int _channels;
@@ -42,6 +42,9 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public GlobalAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -57,6 +60,16 @@ public sealed class GlobalLayer : nn.Module<Tensor, Tensor>
             attended = attended + LocalEnhancement.Apply(get_v, Values(projected));
         }
         return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        using var scope = NewDisposeScope();
+        var (weights, _) = DotProductAttention.Weights(
+            Projection.Apply(qkv, map).flatten(1, 2), _attention.Heads, _attention.Order, bias: null);
+        return DotProductAttention.Received(weights).view(batch, height, width).MoveToOuterDisposeScope();
     }
 
     /// <summary>The values of all heads side by side, <c>[B, H, W, C]</c>.</summary>

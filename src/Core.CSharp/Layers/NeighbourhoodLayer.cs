@@ -23,7 +23,7 @@ namespace LocalAttention.Core.Layers;
 /// </para>
 /// <para>Parameters: <c>qkv.{weight,bias}</c>, <c>rpb</c> <c>[h, 2k − 1, 2k − 1]</c>, <c>proj.{weight,bias}</c>.</para>
 /// </remarks>
-public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>
+public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly NeighbourhoodAttention _attention;
     private readonly int _channels;
@@ -81,6 +81,9 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public NeighbourhoodAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -99,6 +102,18 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>
             : NeighbourhoodAggregation.Attend(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb);
         var cut = down + right > 0 ? attended.narrow(1, 0, height).narrow(2, 0, width) : attended;
         return Projection.Apply(proj, cut).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (_, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        using var scope = NewDisposeScope();
+        var (down, right) = Padding(height, width);
+        var projected = Projection.Apply(qkv, nn.functional.pad(map, [0, 0, 0, right, 0, down]));
+        return NeighbourhoodAggregation
+            .Received(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb, (height, width))
+            .narrow(1, 0, height).narrow(2, 0, width).MoveToOuterDisposeScope();
     }
 
     private (long Down, long Right) Padding(long height, long width)

@@ -19,7 +19,7 @@ namespace LocalAttention.Core.Layers;
 /// <c>proj.{weight,bias}</c>.
 /// </para>
 /// </remarks>
-public sealed class PooledLayer : nn.Module<Tensor, Tensor>
+public sealed class PooledLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly PooledAttention _attention;
     private readonly int _channels;
@@ -61,6 +61,9 @@ public sealed class PooledLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public PooledAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -69,12 +72,30 @@ public sealed class PooledLayer : nn.Module<Tensor, Tensor>
     {
         MapInput.Require(map, _channels, q.weight, _place);
         using var scope = NewDisposeScope();
+        var attended = DotProductAttention.AttendTo(
+            Projection.Apply(q, map), Projection.Apply(kv, Pooled(map)), _attention.Heads);
+        return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, q.weight, _place);
+        using var scope = NewDisposeScope();
+        var (weights, _) = DotProductAttention.WeightsTo(
+            Projection.Apply(q, map), Projection.Apply(kv, Pooled(map)), _attention.Heads);
+        var cells = DotProductAttention.Received(weights).view(batch, _attention.Pool, _attention.Pool);
+        return TokenCells
+            .Spread(cells, TokenCells.Pools(height, _attention.Pool), TokenCells.Pools(width, _attention.Pool))
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The map of cells, <c>[B, P, P, C]</c>.</summary>
+    private Tensor Pooled(Tensor map)
+    {
         var cells = nn.functional.adaptive_avg_pool2d(map.permute(0, 3, 1, 2), _attention.Pool).permute(0, 2, 3, 1);
         // A 1×1 convolution is a linear layer of every token.
         var projected = Projection.Apply(sr.weight.flatten(1), sr.bias, cells);
-        var pooled = Activations.Fused(Normalisation.Apply(norm, projected), Activation.Gelu);
-        var attended = DotProductAttention.AttendTo(
-            Projection.Apply(q, map), Projection.Apply(kv, pooled), _attention.Heads);
-        return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
+        return Activations.Fused(Normalisation.Apply(norm, projected), Activation.Gelu);
     }
 }

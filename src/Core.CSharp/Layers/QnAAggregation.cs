@@ -25,19 +25,8 @@ internal static class QnAAggregation
     public static Tensor Attend(
         Tensor scores, Tensor values, Tensor? positionBias, Tensor? scale, int sets, int heads, WindowGrid windows)
     {
-        var windowScores = stack(windows.Neighbours(windows.Extend(scores, double.NegativeInfinity)));
-        var (area, batch, height, width) = (windows.Area, values.size(0), windowScores.size(2), windowScores.size(3));
-        if (positionBias is not null)
-        {
-            windowScores = windowScores + positionBias.view(area, 1, 1, 1, -1);
-        }
-        var attention = windowScores.softmax(0);
-        if (scale is not null)
-        {
-            attention = attention * scale.view(scale.size(0), 1, 1, 1, -1);
-        }
-        var queries = attention.size(4) / (sets * heads);
-        var weights = attention.view(area, batch, height, width, sets, queries, heads, 1).sum(5).unbind(0);
+        var weights = Weights(scores, positionBias, scale, sets, heads, windows).unsqueeze(-1).unbind(0);
+        var (batch, height, width) = (values.size(0), weights[0].size(1), weights[0].size(2));
 
         var headWidth = values.size(3) / heads;
         var extended = windows.Extend(values);
@@ -48,5 +37,31 @@ internal static class QnAAggregation
             sum.addcmul_(weights[offset], neighbour, 1);
         }
         return sum.flatten(4);
+    }
+
+    /// <summary>The weight with which the value at each place of a window enters that window's output.</summary>
+    /// <param name="scores"><c>S</c>: <c>[B, H, W, sets·Nq·h]</c>.</param>
+    /// <param name="positionBias"><c>P</c>: <c>[k², sets·Nq·h]</c>, or none.</param>
+    /// <param name="scale"><c>A</c>: <c>[k² or 1, sets·Nq·h]</c>, or none for 1.</param>
+    /// <param name="sets">Sets of queries; each has its own output.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="windows">The grid of windows.</param>
+    /// <returns><c>[k², B, H', W', sets, h]</c>; of either sign, as the scales are.</returns>
+    public static Tensor Weights(
+        Tensor scores, Tensor? positionBias, Tensor? scale, int sets, int heads, WindowGrid windows)
+    {
+        var windowScores = stack(windows.Neighbours(windows.Extend(scores, double.NegativeInfinity)));
+        var (area, batch, height, width) = (windows.Area, scores.size(0), windowScores.size(2), windowScores.size(3));
+        if (positionBias is not null)
+        {
+            windowScores = windowScores + positionBias.view(area, 1, 1, 1, -1);
+        }
+        var attention = windowScores.softmax(0);
+        if (scale is not null)
+        {
+            attention = attention * scale.view(scale.size(0), 1, 1, 1, -1);
+        }
+        var queries = attention.size(4) / (sets * heads);
+        return attention.view(area, batch, height, width, sets, queries, heads).sum(5);
     }
 }

@@ -25,7 +25,7 @@ namespace LocalAttention.Core.Layers;
 /// each with its own bias and scale; the set <c>a·u + b</c> makes the token in row <c>a</c> and column <c>b</c> of the
 /// square that a token becomes, as in pixel shuffle.
 /// </remarks>
-public sealed class QnALayer : nn.Module<Tensor, Tensor>
+public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly QnAAttention _attention;
     private readonly WindowGrid _windows;
@@ -116,6 +116,9 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public QnAAttention Attention => _attention;
+
     private int Sets => _upsampling * _upsampling;
 
     private int HeadWidth => _width / _attention.Heads;
@@ -140,6 +143,23 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
         var aggregated = QnAAggregation.Attend(
             scores, to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
         return to_out.call(Arrange(aggregated)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The weight of a token is the size of what its value enters the output with, all queries together: their scales may be
+    /// of either sign.
+    /// </remarks>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (_, height, width) = MapInput.Require(map, _inputChannels, Wk, _place);
+        RequireWindow(height, width);
+        using var scope = NewDisposeScope();
+        var queries = NormalisedQueries();
+        var weights = QnAAggregation.Weights(
+            Scores(map, queries), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
+        return _windows.Gather(weights.abs().mean([4L, 5L]), height, width)
+            .narrow(1, _windows.Padding, height).narrow(2, _windows.Padding, width).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -169,6 +189,16 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>
     {
         var perHead = query.view(-1, _attention.Heads, HeadWidth);
         return QueryNormalisation.Apply(perHead, _attention.Norm) / Math.Sqrt(HeadWidth);
+    }
+
+    /// <summary>
+    /// What follows from the parameters alone: the matrix and bias of all scores, <c>[sets·Nq·h, C_in]</c> and <c>[sets·Nq·h]</c>,
+    /// the position table and the scale, <c>[k² or 1, sets·Nq·h]</c>.
+    /// </summary>
+    internal (Tensor Keys, Tensor? KeyBias, Tensor? Position, Tensor? Scale) InferenceTables()
+    {
+        var queries = NormalisedQueries();
+        return (KeysOfQueries(queries), ScoreBias(queries), PositionTable(queries), ScaleTable(Wk));
     }
 
     /// <summary>S: the map times one matrix of all queries seen through <c>Wk</c>, <c>[B, H, W, sets·Nq·h]</c>.</summary>

@@ -25,6 +25,28 @@ internal static class SlideAggregation
     public static Tensor Attend(
         Tensor queries, Tensor keys, Tensor values, Tensor weight, Tensor bias, Tensor positionBias, WindowGrid windows)
     {
+        var attention = Weights(queries, keys, weight, bias, positionBias, windows);
+        var samples = weight.unbind(2);
+        var attended = attention.matmul(bias.transpose(0, 1));
+        foreach (var (position, value) in windows.Neighbours(values).Index())
+        {
+            using var shares = attention.matmul(samples[position].transpose(0, 1));
+            attended.addcmul_(shares, value, 1);
+        }
+        return attended;
+    }
+
+    /// <summary>The weight that every token gives to each of its samples.</summary>
+    /// <param name="queries">Scaled queries, <c>[B, H, W, h, d]</c>.</param>
+    /// <param name="keys">Keys on the extended map, <c>[B, H + 2r, W + 2r, h, d]</c>.</param>
+    /// <param name="weight"><c>W</c>: channel, sample, position of the window, <c>[d, k², k²]</c>.</param>
+    /// <param name="bias"><c>b</c>: <c>[d, k²]</c>.</param>
+    /// <param name="positionBias"><c>rpb</c>: <c>[h, k²]</c>.</param>
+    /// <param name="windows">The grid of windows.</param>
+    /// <returns><c>[B, H, W, h, k²]</c>.</returns>
+    public static Tensor Weights(
+        Tensor queries, Tensor keys, Tensor weight, Tensor bias, Tensor positionBias, WindowGrid windows)
+    {
         var samples = weight.unbind(2);
         var logits = queries.matmul(bias) + (queries.sum(-1, keepdim: true) * positionBias);
         foreach (var (position, key) in windows.Neighbours(keys).Index())
@@ -33,13 +55,6 @@ internal static class SlideAggregation
             using var part = products.matmul(samples[position]);
             logits.add_(part);
         }
-        var attention = logits.softmax(-1);
-        var attended = attention.matmul(bias.transpose(0, 1));
-        foreach (var (position, value) in windows.Neighbours(values).Index())
-        {
-            using var shares = attention.matmul(samples[position].transpose(0, 1));
-            attended.addcmul_(shares, value, 1);
-        }
-        return attended;
+        return logits.softmax(-1);
     }
 }

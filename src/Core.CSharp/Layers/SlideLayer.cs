@@ -24,7 +24,7 @@ namespace LocalAttention.Core.Layers;
 /// <c>dep_conv.bias</c> is. While <see cref="IsMerged"/>, the sum of both convolutions is kept beside the parameters
 /// (section 3.4): the parameters stay as they are, so a state dict is the same, and going back restores every bit.
 /// </remarks>
-public sealed class SlideLayer : nn.Module<Tensor, Tensor>
+public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly SlideAttention _attention;
     private readonly int _channels;
@@ -70,6 +70,9 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         WeightInitialization.TruncatedNormal(relative_position_bias_table, 0.02, bound: 2);
         RegisterComponents();
     }
+
+    /// <summary>What the layer does.</summary>
+    public SlideAttention Attention => _attention;
 
     /// <summary>Whether both convolutions are merged into one.</summary>
     public bool IsMerged => _merged is not null;
@@ -135,6 +138,32 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// A sample's weight belongs to the place that its shift reads; what the learned convolution takes from the places around
+    /// it is left out. Places outside the map give theirs to the token that they repeat, and none with zeros.
+    /// </remarks>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        RequirePadding(height, width);
+        using var scope = NewDisposeScope();
+        var projected = Projection.Apply(qkv, map).view(batch, height, width, _attention.Heads, 3, HeadWidth);
+        var (weight, bias) = CurrentConvolution();
+        var keys = Extend(projected.select(4, 1).reshape(batch, height, width, _channels))
+            .view(batch, height + (2 * Radius), width + (2 * Radius), _attention.Heads, HeadWidth);
+        var weights = SlideAggregation.Weights(
+            projected.select(4, 0) * (_attention.Scale ?? (1 / Math.Sqrt(HeadWidth))), keys, weight, bias,
+            relative_position_bias_table.view(_attention.Heads, Samples), Windows);
+        var given = weights.mean([3L]).permute(3, 0, 1, 2).detach();
+        var received = Windows.Gather(given, height, width).unsqueeze(-1);
+
+        // Extending is linear: its gradient brings what stands outside back to where it came from.
+        using var gradient = enable_grad();
+        var place = zeros([batch, height, width, 1], dtype: map.dtype, device: map.device, requires_grad: true);
+        return autograd.grad([Extend(place)], [place], [received])[0].squeeze(-1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -158,7 +187,8 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>
         return (weight.view(HeadWidth, Samples, Samples), bias.view(HeadWidth, Samples));
     }
 
-    private (Tensor Weight, Tensor Bias) CurrentConvolution()
+    /// <summary>Both convolutions as one, merged before or now: <c>[d, k², k²]</c> and <c>[d, k²]</c>.</summary>
+    internal (Tensor Weight, Tensor Bias) CurrentConvolution()
     {
         // The module may have been moved or converted since.
         if (_merged?.Weight is { } old

@@ -22,7 +22,7 @@ namespace LocalAttention.Core.Layers;
 /// <c>proj.{weight,bias}</c>; <c>sr</c> and <c>norm</c> only where something is reduced.
 /// </para>
 /// </remarks>
-public sealed class SpatialReductionLayer : nn.Module<Tensor, Tensor>
+public sealed class SpatialReductionLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly SpatialReductionAttention _attention;
     private readonly int _channels;
@@ -74,6 +74,9 @@ public sealed class SpatialReductionLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public SpatialReductionAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -89,6 +92,25 @@ public sealed class SpatialReductionLayer : nn.Module<Tensor, Tensor>
             : DotProductAttention.AttendTo(
                 Projection.Apply(q, map), Projection.Apply(kv, Reduced(map, sr, norm!)), _attention.Heads);
         return Projection.Apply(proj, attended).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, q.weight, _place);
+        using var scope = NewDisposeScope();
+        if (sr is null)
+        {
+            var (whole, _) = DotProductAttention.Weights(
+                ProjectedTogether(map).flatten(1, 2), _attention.Heads, QkvOrder.QkvMajor, bias: null);
+            return DotProductAttention.Received(whole).view(batch, height, width).MoveToOuterDisposeScope();
+        }
+        var (weights, _) = DotProductAttention.WeightsTo(
+            Projection.Apply(q, map), Projection.Apply(kv, Reduced(map, sr, norm!)), _attention.Heads);
+        var (rows, columns) = (
+            TokenCells.Patches(height, _attention.Reduction), TokenCells.Patches(width, _attention.Reduction));
+        var cells = DotProductAttention.Received(weights).view(batch, rows.Count, columns.Count);
+        return TokenCells.Spread(cells, rows, columns).MoveToOuterDisposeScope();
     }
 
     /// <summary>The smaller map, <c>[B, ⌈H/R⌉, ⌈W/R⌉, C]</c>.</summary>

@@ -35,4 +35,22 @@ internal readonly record struct WindowGrid(int Side, int Stride, int Padding)
             }
         }
     }
+
+    /// <summary>
+    /// What each place of an extended map receives from the windows that hold it: the sum of what each of them gives to the
+    /// token at that place, <c>[B, H + 2·padding, W + 2·padding]</c>.
+    /// </summary>
+    /// <param name="given">For each position of the window, row by row, <c>[B, H', W']</c>: <c>[k², B, H', W']</c>.</param>
+    /// <param name="height">Rows before extending.</param>
+    /// <param name="width">Columns before extending.</param>
+    public Tensor Gather(Tensor given, long height, long width)
+    {
+        var received = zeros(
+            [given.size(1), height + (2 * Padding), width + (2 * Padding)], dtype: given.dtype, device: given.device);
+        foreach (var (position, neighbour) in Neighbours(received).Index())
+        {
+            neighbour.add_(given[position]);
+        }
+        return received;
+    }
 }

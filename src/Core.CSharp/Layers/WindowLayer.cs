@@ -18,7 +18,7 @@ namespace LocalAttention.Core.Layers;
 /// </para>
 /// <para>Parameters: <c>qkv.{weight,bias}</c>, <c>proj.{weight,bias}</c>, <c>relative_position_bias_table</c>.</para>
 /// </remarks>
-public sealed class WindowLayer : nn.Module<Tensor, Tensor>
+public sealed class WindowLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 {
     private readonly WindowAttention _attention;
     private readonly int _channels;
@@ -69,6 +69,9 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>What the layer does.</summary>
+    public WindowAttention Attention => _attention;
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C]</c>.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
@@ -99,6 +102,22 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>
             Bias(windows, windows.Mask(paddedHeight, paddedWidth, height, width, map)));
         var joined = windows.Join(proj.call(attended), batch, paddedHeight, paddedWidth);
         return joined.narrow(1, 0, height).narrow(2, 0, width).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    Tensor IReceivedAttention.Received(Tensor map)
+    {
+        var (batch, height, width) = MapInput.Require(map, _channels, qkv.weight, _place);
+        using var scope = NewDisposeScope();
+        var windows = PartitionOf(height, width);
+        var (padDown, padRight) = Padding(windows, height, width);
+        var padded = nn.functional.pad(map, [0, 0, 0, padRight, 0, padDown]);
+        var (paddedHeight, paddedWidth) = (height + padDown, width + padRight);
+        var (weights, _) = DotProductAttention.Weights(
+            qkv.call(windows.Divide(padded)), _attention.Heads, _attention.Order,
+            Bias(windows, windows.Mask(paddedHeight, paddedWidth, height, width, map)));
+        var received = windows.Join(DotProductAttention.Received(weights).unsqueeze(-1), batch, paddedHeight, paddedWidth);
+        return received.squeeze(-1).narrow(1, 0, height).narrow(2, 0, width).MoveToOuterDisposeScope();
     }
 
     private WindowPartition PartitionOf(long height, long width)
