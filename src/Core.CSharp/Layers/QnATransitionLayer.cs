@@ -111,7 +111,8 @@ public sealed class QnATransitionLayer : nn.Module<Tensor, Tensor>
         return nn.functional.avg_pool2d(padded, window, stride).permute(0, 2, 3, 1);
     }
 
-    private static (long Before, long After) SamePadding(long length, int window, int stride)
+    /// <summary>Zeros before and behind a side that leave <c>⌈length/stride⌉</c> windows.</summary>
+    internal static (long Before, long After) SamePadding(long length, int window, int stride)
     {
         var outputs = (length + stride - 1) / stride;
         var padding = Math.Max(0, ((outputs - 1) * stride) + window - length);
