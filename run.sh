@@ -7,7 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # The standard output is the script's alone.
 "$root/eng/setup.sh" >&2
-"$root/eng/build.sh" src/Dsl.FSharp >&2
+"$root/eng/build.sh" src/Verification.FSharp >&2
 
 if [ "${1:-}" = --interactive ]; then
     shift

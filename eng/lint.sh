@@ -7,4 +7,4 @@ dotnet tool restore >/dev/null
 for project in src/Torch.CSharp src/Core.CSharp samples/CSharpConsumer bench; do
     dotnet format "$project" --no-restore --verify-no-changes
 done
-dotnet fantomas --check LocalAttention.fsx src samples tests eng
+dotnet fantomas --check LocalAttention.fsx LocalAttention.Verification.fsx src samples tests eng

@@ -1,6 +1,7 @@
 namespace LocalAttention.Verification
 
 open System
+open LocalAttention.Core.Analysis
 open LocalAttention.Core.Specification
 open TorchSharp
 
@@ -19,6 +20,9 @@ type Instance =
     /// The output; its first dimension is the batch.
     abstract Forward: input: torch.Tensor -> torch.Tensor
 
+    /// The maps that promises speak of, by place, each `[B, H, W, C]`; an output without places is `[B, 1, 1, C]`.
+    abstract Maps: input: torch.Tensor -> (string * torch.Tensor) list
+
     /// The parameters by name; a function has none.
     abstract Parameters: (string * torch.Tensor) list
 
@@ -28,17 +32,31 @@ type Instance =
     /// The module behind it, where there is one.
     abstract Module: torch.nn.Module option
 
-/// What a subject promises about space. A property whose promise is missing is skipped.
+/// What is promised of one map that an input of one size leads to.
+type MapPromise =
+    {
+        /// Which map it is: `output`, `stage 2`, `logits`.
+        Place: string
+        /// Rows and columns of the input per row and column of the map, below 1 where the map is finer; none: it has no
+        /// places, as logits have none, and shifts leave it as it is.
+        Stride: (float * float) option
+        /// Shifts of an input that moves, where something new enters at the border, that move the map inside `Border`.
+        Moves: ShiftLattice
+        /// Rows and columns of the input along each side whose tokens know of the border.
+        Border: BorderBand
+        /// Shifts of an input that rolls as a torus, that roll the whole map.
+        Rolls: ShiftLattice
+        /// The places of the input that a place of the map may depend on, and does; none: no promise.
+        Reach: (int * int -> Set<int * int>) option
+        /// Why, a sentence each; may be empty.
+        Reasons: string list
+    }
+
+/// What a subject promises. A property whose promise is missing is skipped.
 type Promises =
     {
-        /// Shifts of the input, down and right, that are multiples of these shift the output; none: no promise.
-        Shifts: (int * int) option
-        /// Rows and columns of the input per row and column of the output.
-        Stride: int * int
-        /// Tokens of the output along each border that a moving input may change.
-        Border: int
-        /// Which places of the input an output may depend on: size of the input, place of the output, to places.
-        Reach: (ImageSize -> int * int -> Set<int * int>) option
+        /// What is promised of its maps, for each size of the input; none: nothing about space.
+        Maps: ImageSize -> MapPromise list
         /// Heads that can be permuted with the parameters that belong to them.
         Heads: int option
     }
