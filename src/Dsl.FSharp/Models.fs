@@ -3,6 +3,7 @@ namespace LocalAttention.Dsl
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Checkpoints
 open LocalAttention.Core.Data
+open LocalAttention.Core.Export
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Training
 open TorchSharp
@@ -74,15 +75,27 @@ module Models =
         use largest = all.argmax 1L
         [ for label in largest.data<int64>() -> images.Classes[int label] ]
 
-    /// <summary>Writes a model to a safetensors file, its architecture with it. The file appears whole or not at all.</summary>
-    /// <example><code lang="fsharp">model |> save "checkpoints/small.safetensors"</code></example>
-    let save (path: string) (model: Backbone) : unit =
+    let private makeFolderOf (path: string) =
         match System.IO.Path.GetDirectoryName path with
         | null
         | "" -> ()
         | directory -> System.IO.Directory.CreateDirectory directory |> ignore
 
+    /// <summary>Writes a model to a safetensors file, its architecture with it. The file appears whole or not at all.</summary>
+    /// <example><code lang="fsharp">model |> save "checkpoints/small.safetensors"</code></example>
+    let save (path: string) (model: Backbone) : unit =
+        makeFolderOf path
         Checkpoint.Save(model, path)
+
+    /// <summary>
+    /// Writes a model to an ONNX file, which other runtimes run: any number of images of the architecture's resolution, in
+    /// float32, without what training alone needs. The file appears whole or not at all.
+    /// </summary>
+    /// <exception cref="T:System.ArgumentException">The parameters are not of float32.</exception>
+    /// <example><code lang="fsharp">SlideSwin.tiny |> build |> toOnnx "slide-swin-tiny.onnx"</code></example>
+    let toOnnx (path: string) (model: Backbone) : unit =
+        makeFolderOf path
+        OnnxExport.Save(model, path)
 
     /// <summary>Rebuilds a model from a file alone.</summary>
     /// <example><code lang="fsharp">let model = load "checkpoints/small.safetensors"</code></example>

@@ -22,7 +22,8 @@ let private start (file: string) (arguments: string list) =
 type Answer =
     { Input: string
       Output: string
-      Outputs: (int64 array * float32 array) list }
+      Outputs: (int64 array * float32 array) list
+      Milliseconds: float list }
 
 let private text (name: string) (json: JsonElement) =
     match json.GetProperty(name).GetString() with
@@ -76,7 +77,10 @@ type Runtime() =
                   Outputs =
                     [ for output in outputs ->
                           [| for size in output.GetProperty("shape").EnumerateArray() -> size.GetInt64() |],
-                          floats (text "file" output) ] }
+                          floats (text "file" output) ]
+                  Milliseconds =
+                    [ for time in json.RootElement.GetProperty("milliseconds").EnumerateArray() ->
+                          time.GetDouble() ] }
 
     interface IDisposable with
         member _.Dispose() =
