@@ -1,8 +1,10 @@
 namespace LocalAttention.Cli
 
+open System
 open System.CommandLine
 open System.CommandLine.Completions
 open System.IO
+open LocalAttention.Core.Kernels
 open LocalAttention.Core.Specification
 open LocalAttention.Dsl
 open TorchSharp
@@ -17,7 +19,7 @@ module Arguments =
         |> Seq.map (fun name -> CompletionItem name)
 
     /// Names of the zoo, and files of the working folder that could be models.
-    let private models (context: CompletionContext) =
+    let models (context: CompletionContext) : CompletionItem seq =
         let files =
             try
                 [ for pattern in [ "*.fsx"; "*.json"; "*.safetensors" ] do
@@ -34,6 +36,7 @@ module Arguments =
         let argument =
             Argument<string>(
                 name,
+                HelpName = name,
                 Description =
                     "A name of the zoo, a JSON specification, a checkpoint that holds its architecture, or an .fsx that ends in an architecture."
             )
@@ -75,11 +78,46 @@ module Arguments =
         | Some(name, _) -> name
         | None -> (string dtype).ToLowerInvariant()
 
+    /// The file of a model's parameters.
+    let weights () : Option<string> =
+        text
+            "--weights"
+            "FILE"
+            "The parameters: .safetensors, .pth or .msgpack. Left out: those of MODEL, if that is a checkpoint."
+
+    /// The element type of parameters and computations.
+    let dtype () : Option<string> =
+        choice "--dtype" (List.map fst elementTypes) "The type of elements; left out: that of the file."
+
+    /// The element type that was asked for.
+    let dtypeOf (invocation: Invocation) (option: Option<string>) : Nullable<torch.ScalarType> =
+        match invocation.Text option with
+        | Some name -> elementTypes |> List.find (fun (each, _) -> each = name) |> snd |> Nullable
+        | None -> Nullable()
+
+    let private backends =
+        [ "auto", Backend.Auto
+          "composite", Backend.Composite
+          "fused-cpu", Backend.FusedCpu ]
+
+    /// What computes.
+    let backend () : Option<string> =
+        choice
+            "--backend"
+            (List.map fst backends)
+            "What computes: auto (the fastest that serves), composite (standard tensor operators), fused-cpu (our kernels)."
+
+    /// The backend that was asked for, or the process's own.
+    let backendOf (invocation: Invocation) (option: Option<string>) : Backend =
+        match invocation.Text option with
+        | Some name -> backends |> List.find (fun (each, _) -> each = name) |> snd
+        | None -> Backends.Preferred
+
     /// <summary>An image size: <c>224</c> or <c>480x640</c>, height first.</summary>
     /// <exception cref="T:LocalAttention.Cli.InputException">The text is no size.</exception>
     let size (text: string) : ImageSize =
         let side (digits: string) =
-            match System.Int32.TryParse digits with
+            match Int32.TryParse digits with
             | true, number when number > 0 -> Some number
             | _ -> None
 

@@ -9,7 +9,15 @@ open System.IO
 [<RequireQualifiedAccess>]
 module CommandLine =
     /// The commands, in the order in which help shows them.
-    let commands: Command list = [ Commands.List.command; Commands.Show.command ]
+    let commands: Command list =
+        [ Commands.List.command
+          Commands.Show.command
+          Commands.Diff.command
+          Commands.Sweep.command
+          Commands.Forward.command
+          Commands.Convert.command
+          Commands.Bench.command
+          Commands.Completion.command ]
 
     /// What all commands hang on.
     let root: RootCommand =
@@ -54,11 +62,19 @@ module CommandLine =
         (output: TextWriter)
         (error: TextWriter)
         =
+        let errors = parse.Errors |> Seq.map _.Message |> Seq.distinct |> List.ofSeq
+
+        let noCommand =
+            parse.UnmatchedTokens.Count > 0
+            && obj.ReferenceEquals(parse.CommandResult.Command, root)
+
+        // A command that is misspelt is not missing as well.
         let mistakes =
-            parse.Errors
-            |> Seq.map _.Message
-            |> Seq.distinct
-            |> String.concat System.Environment.NewLine
+            match errors with
+            | _ :: rest when noCommand && not rest.IsEmpty -> rest
+            | all -> all
+
+        let mistakes = String.concat System.Environment.NewLine mistakes
 
         let path =
             match parse.CommandResult.Command with

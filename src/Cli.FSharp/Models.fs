@@ -6,6 +6,7 @@ open LocalAttention.Core.Backbones
 open LocalAttention.Core.Checkpoints
 open LocalAttention.Core.Specification
 open LocalAttention.Dsl
+open TorchSharp
 
 /// Where a model was found.
 [<RequireQualifiedAccess; NoComparison>]
@@ -85,27 +86,46 @@ module Models =
             { Architecture = Checkpoint.ReadArchitecture given
               Origin = Origin.Checkpoint given }
 
+    let private floating =
+        set
+            [ torch.ScalarType.Float64
+              torch.ScalarType.Float32
+              torch.ScalarType.Float16
+              torch.ScalarType.BFloat16 ]
+
+    /// <summary>The model of an architecture, with the parameters of an open file.</summary>
+    /// <param name="dtype">The parameters' type; none: that of the file's.</param>
+    /// <param name="architecture">The architecture.</param>
+    /// <param name="file">The file.</param>
+    /// <exception cref="T:LocalAttention.Core.Checkpoints.CheckpointException">The file's tensors are not the model's.</exception>
+    let fill (dtype: Nullable<torch.ScalarType>) (architecture: Architecture) (file: WeightsFile) : Backbone =
+        let types = file.Entries |> Seq.map _.Type |> Seq.filter floating.Contains
+
+        let dtype =
+            match Seq.tryHead types with
+            | Some own when not dtype.HasValue -> Nullable own
+            | _ -> dtype
+
+        let built = architecture.Build(dtype = dtype)
+
+        try
+            Checkpoint.LoadInto(built, file)
+            built
+        with _ ->
+            built.Dispose()
+            reraise ()
+
     /// <summary>The model, built, with the parameters of a file: those of <c>--weights</c>, or the checkpoint's own.</summary>
-    /// <param name="dtype">The parameters' type; none: float32, or the checkpoint's own.</param>
+    /// <param name="dtype">The parameters' type; none: that of the file's.</param>
     /// <param name="weights">The file of <c>--weights</c>, if it was given.</param>
     /// <param name="model">The model.</param>
     /// <exception cref="T:LocalAttention.Cli.InputException">No file has the model's parameters.</exception>
-    let build
-        (dtype: Nullable<TorchSharp.torch.ScalarType>)
-        (weights: string option)
-        (model: Model)
-        : Backbone =
+    let loaded (dtype: Nullable<torch.ScalarType>) (weights: string option) (model: Model) : Backbone =
         match weights, model.Origin with
         | None, Origin.Checkpoint path -> Checkpoint.Load(path, dtype = dtype)
         | None, _ ->
             Refusal.wrong
                 $"'{model.Architecture.Name}' has no parameters of its own; give a file of them with --weights."
         | Some path, _ ->
-            let built = model.Architecture.Build(dtype = dtype)
-
-            try
-                Checkpoint.LoadInto(built, path)
-                built
-            with _ ->
-                built.Dispose()
-                reraise ()
+            use file = WeightsFile.Open path
+            fill dtype model.Architecture file
