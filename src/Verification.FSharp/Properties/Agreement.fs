@@ -34,22 +34,17 @@ module Agreement =
         let expected = Measuring.evaluate one x
         let actual = Measuring.evaluate other x
 
-        disagree
-            case
-            x
-            (Measuring.toleranceOf case.Subject elementType instance)
-            expectation
-            expected
-            actual
+        disagree case x (Measuring.toleranceOf case.Subject elementType instance) expectation expected actual
 
     /// The gradients of the sum of the output, weighed by random numbers, by the input and by all trained parameters.
     let private slopes (case: Case) (instance: Instance) (x: torch.Tensor) (way: Way) =
         use _ = torch.enable_grad ()
 
         let trained =
-            instance.Parameters |> List.filter (fun (_, parameter) -> parameter.requires_grad)
+            instance.Parameters
+            |> List.filter (fun (_, parameter) -> parameter.requires_grad)
 
-        let leaf = x.detach().clone().requires_grad_ ()
+        let leaf = x.detach().clone().requires_grad_()
         let output = way leaf
 
         if not output.requires_grad then
@@ -62,16 +57,22 @@ module Agreement =
             for _, parameter in trained do
                 parameter.grad <- null
 
-            (output * weights).sum().backward ()
+            (output * weights).sum().backward()
 
             Some
                 [ for name, tensor in ("the input", leaf) :: trained ->
                       match tensor.grad with
                       | null -> name, torch.zeros_like tensor
-                      | slope -> name, slope.detach().clone () ]
+                      | slope -> name, slope.detach().clone() ]
 
     /// Both gradients for one input; measured by the largest of all, for a small one is often what terms of that size leave.
-    let private gradients (case: Case) elementType (instance: Instance) (one: string * Way) (other: string * Way) =
+    let private gradients
+        (case: Case)
+        elementType
+        (instance: Instance)
+        (one: string * Way)
+        (other: string * Way)
+        =
         let x = input case elementType
 
         match slopes case instance x (snd one), slopes case instance x (snd other) with
@@ -86,10 +87,7 @@ module Agreement =
         | Some expected, Some actual ->
             let tolerance = Measuring.toleranceOf case.Subject elementType instance
 
-            let largest =
-                expected
-                |> List.map (snd >> Measuring.magnitude)
-                |> List.fold max 1.0
+            let largest = expected |> List.map (snd >> Measuring.magnitude) |> List.fold max 1.0
 
             let deviation (_, expected) (_, actual) =
                 Measuring.difference expected actual
@@ -198,7 +196,8 @@ module Agreement =
 
     /// A new name among temporary files, gone afterwards.
     let private temporary (body: string -> 'result) =
-        let path = Path.Combine(Path.GetTempPath(), $"local-attention-{Guid.NewGuid():N}.tmp")
+        let path =
+            Path.Combine(Path.GetTempPath(), $"local-attention-{Guid.NewGuid():N}.tmp")
 
         try
             body path

@@ -36,7 +36,7 @@ module internal Comparison =
     let private map (layout: Layout) (result: torch.Tensor) =
         match result.dim () with
         | 4L -> Some(Measuring.tokens layout result)
-        | 2L -> Some(result.unsqueeze(1L).unsqueeze (-1L))
+        | 2L -> Some(result.unsqueeze(1L).unsqueeze(-1L))
         | _ -> None
 
     /// The input, and where the outputs differ.

@@ -33,7 +33,8 @@ module Gradients =
 
         member slope.Agrees = abs (slope.Backward - slope.Difference) <= slope.Tolerance
 
-    let private steps = [ 13; 16; 19; 22 ] |> List.map (fun power -> Math.ScaleB(1.0, -power))
+    let private steps =
+        [ 13; 16; 19; 22 ] |> List.map (fun power -> Math.ScaleB(1.0, -power))
 
     /// Parameters whose gradient is not the derivative on purpose: the official QnA code can hold a query's norm constant.
     let private heldConstant (instance: Instance) =
@@ -58,7 +59,7 @@ module Gradients =
         use numbers =
             Measuring.numbers (Measuring.derived seed "direction") leaf.Name leaf.Tensor.shape
 
-        use squares = leaf.Tensor.detach().square ()
+        use squares = leaf.Tensor.detach().square()
         let size = max 1e-3 (sqrt (squares.mean().ToDouble()))
         use signs = numbers.sign ()
         signs * size.ToScalar()
@@ -66,7 +67,7 @@ module Gradients =
     let private moved (leaves: (Leaf * torch.Tensor) list) (step: float) (body: unit -> 'result) =
         use _ = torch.no_grad ()
         // The values themselves are put back: subtracting the step again would round.
-        let before = [ for leaf, _ in leaves -> leaf.Tensor.detach().clone () ]
+        let before = [ for leaf, _ in leaves -> leaf.Tensor.detach().clone() ]
 
         for leaf, direction in leaves do
             leaf.Tensor.add_ (direction, step.ToScalar()) |> ignore
@@ -114,7 +115,8 @@ module Gradients =
                       leaf, direction seed leaf, slope ]
 
         let backward =
-            leaves |> List.sumBy (fun (_, direction, slope) -> (slope * direction).sum().ToDouble())
+            leaves
+            |> List.sumBy (fun (_, direction, slope) -> (slope * direction).sum().ToDouble())
 
         let moving = [ for leaf, direction, _ in leaves -> leaf, direction ]
 
@@ -123,9 +125,7 @@ module Gradients =
 
         let slopes = steps |> Seq.map (slope rounding sum backward) |> Seq.cache
 
-        slopes
-        |> Seq.tryFind _.Agrees
-        |> Option.defaultWith (fun () -> Seq.head slopes)
+        slopes |> Seq.tryFind _.Agrees |> Option.defaultWith (fun () -> Seq.head slopes)
 
     /// The point of a seed; none where the output has no gradient.
     let private pointOf (case: Case) seed (instance: Instance) : Result<Point, string> =
@@ -134,7 +134,7 @@ module Gradients =
 
         let x =
             (Measuring.input case.Subject seed (1 + Measuring.choice seed "batch" 2) torch.ScalarType.Float64)
-                .requires_grad_ ()
+                .requires_grad_()
 
         let leaves =
             { Name = "the input"; Tensor = x }
@@ -152,10 +152,9 @@ module Gradients =
         elif output.dtype <> torch.ScalarType.Float64 then
             Error $"of an input in double precision it makes an output of {output.dtype}"
         else
-            let weights =
-                Measuring.numbers seed "weights of the output" output.shape
+            let weights = Measuring.numbers seed "weights of the output" output.shape
 
-            (output * weights).sum().backward ()
+            (output * weights).sum().backward()
 
             Ok
                 { X = x
@@ -165,7 +164,7 @@ module Gradients =
                     [ for leaf in leaves ->
                           match leaf.Tensor.grad with
                           | null -> torch.zeros_like leaf.Tensor
-                          | slope -> slope.detach().clone () ] }
+                          | slope -> slope.detach().clone() ] }
 
     /// What is asked of one point: the input alone, and all parameters together.
     let private asked (point: Point) =
@@ -180,14 +179,14 @@ module Gradients =
     /// The parameter whose gradient alone is wrong, where one is.
     let private culprit seed rounding instance (point: Point) =
         point.Leaves
-        |> Seq.map (fun leaf -> leaf.Name, along seed rounding instance point (fun other -> other.Name = leaf.Name))
+        |> Seq.map (fun leaf ->
+            leaf.Name, along seed rounding instance point (fun other -> other.Name = leaf.Name))
         |> Seq.tryFind (fun (_, slope) -> not slope.Agrees)
 
     let private check (case: Case) =
         use instance = case.Subject.Build case.Seed torch.ScalarType.Float64
 
-        let rounding =
-            Measuring.toleranceOf case.Subject torch.ScalarType.Float64 instance
+        let rounding = Measuring.toleranceOf case.Subject torch.ScalarType.Float64 instance
 
         let at seed =
             pointOf case seed instance

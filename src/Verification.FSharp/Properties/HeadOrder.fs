@@ -38,9 +38,7 @@ module HeadOrder =
 
         match attention with
         | :? CrossShapedAttention -> halves ()
-        | :? QnAAttention as qna when
-            qna.Scale = AttentionScale.PositiveNegative && qna.Queries % 2 = 1
-            ->
+        | :? QnAAttention as qna when qna.Scale = AttentionScale.PositiveNegative && qna.Queries % 2 = 1 ->
             halves ()
         | _ -> [ [ 0 .. attention.Heads - 1 ] ]
 
@@ -89,7 +87,11 @@ module HeadOrder =
         @ linear "to_v" channels
         @ List.collect
             heads
-            [ "attn_scale_weights"; "attn_scale_pos"; "rpe_bias"; "rpe_bias.kernel"; "rpe_bias.bias" ]
+            [ "attn_scale_weights"
+              "attn_scale_pos"
+              "rpe_bias"
+              "rpe_bias.kernel"
+              "rpe_bias.bias" ]
 
     let private reorderings (attention: Attention) (shape: string -> int64[]) (order: int[]) =
         let depthOf (projection: string) =

@@ -83,7 +83,8 @@ module Heads =
                     match List.tryItem number (layers instance) with
                     | Some(name, layer, order) ->
                         Some(
-                            verdict case instance $"the {text order} in {name}" (fun () -> HeadOrder.apply order layer)
+                            verdict case instance $"the {text order} in {name}" (fun () ->
+                                HeadOrder.apply order layer)
                         )
                     | None -> None)
 

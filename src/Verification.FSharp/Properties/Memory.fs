@@ -108,10 +108,10 @@ module Memory =
     let private training (instance: Instance) (x: torch.Tensor) () =
         use _ = torch.NewDisposeScope()
         use _ = torch.enable_grad ()
-        let output = instance.Forward(x.clone().requires_grad_ ())
+        let output = instance.Forward(x.clone().requires_grad_())
 
         if output.requires_grad then
-            output.sum().backward ()
+            output.sum().backward()
 
         for _, parameter in instance.Parameters do
             parameter.grad <- null
@@ -144,5 +144,4 @@ module Memory =
         | verdict -> verdict
 
     /// Calls in evaluation and in training, each in a dispose scope, leave no tensor behind.
-    let returned: Property =
-        Ask.cases "memory" "memory comes back after use" check
+    let returned: Property = Ask.cases "memory" "memory comes back after use" check

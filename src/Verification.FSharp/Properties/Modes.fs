@@ -31,7 +31,7 @@ module Modes =
             instance.Train false
 
     let private copies (tensors: (string * torch.Tensor) list) =
-        [ for name, tensor in tensors -> name, tensor.detach().clone () ]
+        [ for name, tensor in tensors -> name, tensor.detach().clone() ]
 
     let private isSame one other = Measuring.difference one other = 0.0
 
@@ -40,7 +40,11 @@ module Modes =
 
     /// Kinds of modules that are to behave differently in training.
     let private changing =
-        [ "Dropout"; "AlphaDropout"; "FeatureAlphaDropout"; "BatchNorm"; "InstanceNorm" ]
+        [ "Dropout"
+          "AlphaDropout"
+          "FeatureAlphaDropout"
+          "BatchNorm"
+          "InstanceNorm" ]
 
     let private namesChange (root: torch.nn.Module) =
         Comparison.modules root
@@ -104,10 +108,10 @@ module Modes =
             seeded case.Seed (fun () ->
                 use _ = torch.NewDisposeScope()
                 use _ = torch.enable_grad ()
-                let output = instance.Forward((input case "another input").requires_grad_ ())
+                let output = instance.Forward((input case "another input").requires_grad_())
 
                 if output.requires_grad then
-                    output.sum().backward ()))
+                    output.sum().backward()))
 
         for _, parameter in instance.Parameters do
             parameter.grad <- null
@@ -183,8 +187,10 @@ module Modes =
     /// weight that is cached and not refreshed breaks it.
     /// </remarks>
     let unaffected: Property =
-        Ask.cases "evaluation after training" "evaluation does not depend on what ran in training" (fun case ->
-            withModule case (fun instance _ -> unaffectedEvaluation case instance))
+        Ask.cases
+            "evaluation after training"
+            "evaluation does not depend on what ran in training"
+            (fun case -> withModule case (fun instance _ -> unaffectedEvaluation case instance))
 
     /// Both.
     let all: Property list = [ equal; unaffected ]

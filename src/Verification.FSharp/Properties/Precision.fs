@@ -24,13 +24,10 @@ open TorchSharp
 /// </remarks>
 [<RequireQualifiedAccess>]
 module Precision =
-    /// The magnitude of the input's numbers: every third case has larger ones, whose exponentials overflow where a softmax does
-    /// not subtract its maximum.
-    let private size (case: Case) =
-        if Measuring.choice case.Seed "magnitude" 3 = 0 then
-            32.0
-        else
-            1.0
+    /// Magnitudes of the input's numbers: with the larger, exponentials overflow where a softmax does not subtract its maximum.
+    let private ordinary = 1.0
+
+    let private large = 32.0
 
     let private trials = 3
 
@@ -38,20 +35,32 @@ module Precision =
     let private jostled (seed: int64) (name: string) (unit: float) (numbers: torch.Tensor) =
         use _ = torch.NewDisposeScope()
         use _ = torch.no_grad ()
-        let signs = (Measuring.numbers seed name numbers.shape).sign ()
+        let signs = (Measuring.numbers seed name numbers.shape).sign()
         (numbers + numbers * signs * unit.ToScalar()).MoveToOuterDisposeScope()
 
     let private largest (tensor: torch.Tensor) =
         use _ = torch.NewDisposeScope()
-        if tensor.numel () = 0L then 0.0 else tensor.abs().max().ToDouble()
+
+        if tensor.numel () = 0L then
+            0.0
+        else
+            tensor.abs().max().ToDouble()
 
     /// How far the output moves when each number that leads to it is rounded once.
-    let private sensitivity (case: Case) (instance: Instance) (unit: float) (x: torch.Tensor) (output: torch.Tensor) =
+    let private sensitivity
+        (case: Case)
+        (instance: Instance)
+        (unit: float)
+        (x: torch.Tensor)
+        (output: torch.Tensor)
+        =
         let trial number =
             use _ = torch.NewDisposeScope()
             use _ = torch.no_grad ()
             let seed = Measuring.derived case.Seed $"trial {number}"
-            let before = [ for _, parameter in instance.Parameters -> parameter.detach().clone () ]
+
+            let before =
+                [ for _, parameter in instance.Parameters -> parameter.detach().clone() ]
 
             for name, parameter in instance.Parameters do
                 if parameter.is_floating_point () then
@@ -95,7 +104,7 @@ module Precision =
         | torch.ScalarType.BFloat16 -> "bfloat16"
         | other -> string other
 
-    let private inType (case: Case) elementType =
+    let private inType (case: Case) (size: float) elementType =
         use small = case.Subject.Build case.Seed elementType
         use exact = case.Subject.Build case.Seed torch.ScalarType.Float64
         Comparison.copy (Comparison.state small) (Comparison.state exact) |> ignore
@@ -103,7 +112,7 @@ module Precision =
         let rounded =
             let batch = 1 + Measuring.choice case.Seed "batch" 2
             use x = Measuring.input case.Subject case.Seed batch torch.ScalarType.Float64
-            use larger = x * (size case).ToScalar()
+            use larger = x * size.ToScalar()
             larger.``to`` elementType
 
         match outputIn elementType small rounded with
@@ -141,16 +150,20 @@ module Precision =
                     Comparison.pictures case.Subject x output drifted
                 )
 
-    /// Both verdicts, or the first that breaks.
-    let private both one other =
-        match one with
-        | Verdict.Holds figures ->
-            match other () with
-            | Verdict.Holds more -> Verdict.Holds(figures @ more)
+    /// All verdicts, up to the first that breaks.
+    let rec private together (figures: (string * float) list) (checks: (unit -> Verdict) list) =
+        match checks with
+        | [] -> Verdict.Holds figures
+        | check :: rest ->
+            match check () with
+            | Verdict.Holds more -> together (figures @ more) rest
             | verdict -> verdict
-        | verdict -> verdict
 
-    /// Outputs in float32 and bfloat16 are those in float64 but for rounding.
+    /// Outputs in float32 and bfloat16 are those in float64 but for rounding; in float32 for inputs of 32 as well as of 1.
     let drift: Property =
         Ask.cases "precision" "fewer bits change outputs by what rounding explains, and no more" (fun case ->
-            both (inType case torch.ScalarType.Float32) (fun () -> inType case torch.ScalarType.BFloat16))
+            together
+                []
+                [ fun () -> inType case ordinary torch.ScalarType.Float32
+                  fun () -> inType case large torch.ScalarType.Float32
+                  fun () -> inType case ordinary torch.ScalarType.BFloat16 ])
