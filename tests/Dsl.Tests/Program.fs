@@ -26,6 +26,6 @@ let main arguments =
       CostVerbs.tests
       DenseVerbs.tests
       testSequenced
-      <| testList "scripts" [ Refusals.tests; Samples.tests; Prompt.tests; ReadMe.tests ] ]
+      <| testList "scripts" [ Refusals.tests; Codes.tests; Samples.tests; Prompt.tests; ReadMe.tests ] ]
     |> testList "DSL"
     |> runTestsWithCLIArgs [] arguments

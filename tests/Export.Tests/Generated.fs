@@ -6,7 +6,7 @@ open Expecto
 open FsCheck
 open FsCheck.FSharp
 open LocalAttention.Core.Specification
-open LocalAttention.Core.Tests
+open LocalAttention.Verification
 
 let private config =
     { FsCheckConfig.defaultConfig with
@@ -16,5 +16,5 @@ let tests (runtime: Lazy<Runtime.Runtime>) =
     testList
         "generated"
         [ testPropertyWithConfig config "architectures compute the same in ONNX Runtime"
-          <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+          <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
               Comparison.agrees runtime 3 architecture architecture.Resolution [ 2 ]) ]

@@ -11,6 +11,7 @@ open LocalAttention.Core.Kernels
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Oracle
+open LocalAttention.Verification
 open TorchSharp
 
 /// Both sides add up the same numbers, in another order at most. A sum of a thousand terms rounds by 1e-13 of its size, a
@@ -216,7 +217,7 @@ let private predicted way (architecture: Architecture) =
 /// Generated architectures on images that leave room beside the border bands.
 let private roomy =
     gen {
-        let! architecture = Architectures.valid
+        let! architecture = Generate.architecture
         let! more = Gen.choose (0, 6)
         let stride = architecture.Stem.Stride
         let size = architecture.Resolution
@@ -245,7 +246,7 @@ let private property way count =
         gen {
             let! architecture = roomy
             let! shift = predicted way architecture
-            let! seed = Picking.seed
+            let! seed = Generate.seed
             return architecture, shift, seed
         }
 

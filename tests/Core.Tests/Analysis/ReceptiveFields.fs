@@ -10,6 +10,7 @@ open LocalAttention.Core.Backbones
 open LocalAttention.Core.Kernels
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Verification
 open TorchSharp
 
 /// The architecture up to a place, as one whose last map is that of the place.
@@ -122,13 +123,13 @@ let private chosen architecture =
             let! place, size = Gen.elements places
             let! row = Gen.choose (0, size.Height - 1)
             let! column = Gen.choose (0, size.Width - 1)
-            let! seed = Picking.seed
+            let! seed = Generate.seed
             return architecture, place, row, column, seed
         }
         |> Some
 
 let private generated =
-    Architectures.valid
+    Generate.architecture
     |> Gen.map chosen
     |> Gen.where Option.isSome
     |> Gen.bind Option.get

@@ -9,6 +9,7 @@ open FsCheck.FSharp
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Verification
 open TorchSharp
 
 let private property count name arbitrary body =
@@ -182,11 +183,8 @@ let private sizes =
 
 let private withSize =
     Arb.fromGenShrink (
-        Gen.zip Architectures.valid sizes,
-        fun (architecture, size) ->
-            Architectures.simpler architecture
-            |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
-            |> Seq.map (fun smaller -> smaller, size)
+        Gen.zip Generate.architecture sizes,
+        fun (architecture, size) -> Shrink.architecture architecture |> Seq.map (fun smaller -> smaller, size)
     )
 
 let private shapes =
@@ -237,7 +235,7 @@ let private counts =
     property
         150
         "every part has the parameters that were counted"
-        Architectures.arbitraryValid
+        (Arbitraries.Architecture())
         (fun architecture ->
             use model = validated architecture
 
@@ -270,7 +268,7 @@ let private seeds =
     property
         40
         "a seed decides every parameter, and the output with them"
-        Architectures.arbitraryValid
+        (Arbitraries.Architecture())
         (fun architecture ->
             use _ = torch.NewDisposeScope()
             let batch = images architecture architecture.Resolution

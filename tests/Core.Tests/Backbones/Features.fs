@@ -9,6 +9,7 @@ open LocalAttention.Oracle
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Verification
 open TorchSharp
 
 /// The model in evaluation, in double precision, every parameter filled from the seed.
@@ -102,7 +103,7 @@ let private interpolation =
 
 let private otherSizes =
     let withPlaces =
-        Architectures.valid
+        Generate.architecture
         |> Gen.where (fun architecture -> architecture.Stages |> Seq.exists _.PositionEmbedding)
 
     let sizes =

@@ -9,6 +9,7 @@ open LocalAttention.Oracle
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Verification
 open TorchSharp
 
 let private property count name arbitrary body =
@@ -20,11 +21,8 @@ let private property count name arbitrary body =
 
 let private withSeed =
     Arb.fromGenShrink (
-        Gen.zip Architectures.valid Picking.seed,
-        fun (architecture, seed) ->
-            Architectures.simpler architecture
-            |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
-            |> Seq.map (fun smaller -> smaller, seed)
+        Gen.zip Generate.architecture Generate.seed,
+        fun (architecture, seed) -> Shrink.architecture architecture |> Seq.map (fun smaller -> smaller, seed)
     )
 
 /// The model in evaluation, in double precision, every parameter filled from the seed.
@@ -115,10 +113,10 @@ let private differentiated = withSeed |> Arb.filter (fst >> isDifferentiated)
 let private mostAreSmooth =
     testCase "most models are smooth enough to be compared"
     <| fun () ->
-        let models = Gen.where isDifferentiated Architectures.valid
+        let models = Gen.where isDifferentiated Generate.architecture
 
         let compared =
-            Gen.zip models Picking.seed
+            Gen.zip models Generate.seed
             |> Gen.sampleWithSeed (Rnd 20UL) 10 20
             |> Array.filter gradient
 

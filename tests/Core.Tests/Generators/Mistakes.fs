@@ -5,7 +5,10 @@ open System
 open FsCheck
 open FsCheck.FSharp
 open LocalAttention.Core.Specification
-open LocalAttention.Core.Tests.Picking
+open LocalAttention.Verification
+
+/// One of the candidates, which may be of several kinds.
+let private oneOf<'value> (candidates: 'value list) : Gen<'value> = Gen.elements candidates
 
 let private number = Gen.elements [ -1; 0; 1; 2; 3; 4; 5; 6; 7; 9; 2_000_000_000 ]
 
@@ -196,11 +199,11 @@ let possiblyBroken: Gen<Architecture> =
             changed architecture |> Gen.bind (change (count - 1))
 
     gen {
-        let! architecture = Architectures.valid
+        let! architecture = Generate.architecture
         let! count = Gen.elements [ 1; 1; 2; 3; 0 ]
         return! change count architecture
     }
 
 /// Possibly broken architectures, which shrink to any simpler ones.
 let arbitraryPossiblyBroken =
-    Arb.fromGenShrink (possiblyBroken, Architectures.simpler)
+    Arb.fromGenShrink (possiblyBroken, Shrink.anyArchitecture)

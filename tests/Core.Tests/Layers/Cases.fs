@@ -6,9 +6,10 @@ open FsCheck
 open FsCheck.FSharp
 open LocalAttention.Core.Layers
 open LocalAttention.Core.Specification
-open LocalAttention.Core.Tests.Picking
 open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Oracle
+open LocalAttention.Verification
+open LocalAttention.Verification.Picking
 
 /// A layer on a map. All but QnA keep the channels and have a stride and a factor of 1.
 type LayerCase =
@@ -36,9 +37,6 @@ let private onMap attention channels map batch seed =
       Batch = batch
       Seed = seed }
 
-let private mapSize =
-    Gen.map2 (fun height width -> ImageSize(height, width)) (Gen.choose (1, 7)) (Gen.choose (1, 7))
-
 let private channels = Gen.elements [ 4; 6; 8; 12 ]
 let private batch = Gen.elements [ 1; 2 ]
 
@@ -46,7 +44,7 @@ let private batch = Gen.elements [ 1; 2 ]
 let private keepingChannels (attention: MapShape -> Gen<'kind> when 'kind :> Attention) =
     gen {
         let! channels = channels
-        let! map = mapSize
+        let! map = Generate.mapSize
         let! attention = attention (MapShape(map, channels))
         let! batch = batch
         let! seed = seed
@@ -58,8 +56,8 @@ let qna =
     gen {
         let! inputs = channels
         let! outputs = channels
-        let! qna = Attentions.qna outputs
-        let! map = mapSize
+        let! qna = Generate.qna outputs
+        let! map = Generate.mapSize
         let! stride, upsampling = Gen.elements [ 1, 1; 1, 1; 2, 1; 3, 1; 1, 2 ]
         let! pools = usually false [ true ]
         let! side = Gen.choose (1, 5)
@@ -84,13 +82,13 @@ let qna =
                 case
     }
 
-let slide = keepingChannels Attentions.slide
-let window = keepingChannels (Attentions.window false)
-let everywhere = keepingChannels Attentions.everywhere
-let reduction = keepingChannels (Attentions.reduction false)
-let pooled = keepingChannels Attentions.pooled
-let crossShaped = keepingChannels (Attentions.crossShaped false)
-let neighbourhood = keepingChannels (Attentions.neighbourhood false)
+let slide = keepingChannels Generate.slide
+let window = keepingChannels (Generate.window SizePolicy.Pad)
+let everywhere = keepingChannels Generate.globalAttention
+let reduction = keepingChannels (Generate.spatialReduction SizePolicy.Pad)
+let pooled = keepingChannels Generate.pooledAttention
+let crossShaped = keepingChannels (Generate.crossShaped SizePolicy.Pad)
+let neighbourhood = keepingChannels (Generate.neighbourhood SizePolicy.Pad)
 
 let private fits (case: LayerCase) =
     let stage = Stage(ValueList.From [ Block case.Attention ])
@@ -108,7 +106,7 @@ let private fits (case: LayerCase) =
 /// The same case with a simpler layer, a smaller map, fewer channels or images.
 let simpler (case: LayerCase) =
     seq {
-        for attention in Attentions.simplerOfKind case.Attention do
+        for attention in Shrink.sameKind case.Attention do
             if not case.Pools || attention.Kind <> "qna" then
                 { case with Attention = attention }
 
@@ -211,10 +209,7 @@ let private slideOracle<'T when 'T :> INumeric<'T>> (slide: SlideAttention) (poi
         { Slide.create slide.Heads slide.Window with
             Padding = paddingOf slide.Padding
             Deformed = slide.Deformed
-            Scale =
-                match slide.Scale with
-                | Given scale -> Some scale
-                | Absent -> None }
+            Scale = Option.ofNullable slide.Scale }
 
     Slide.forward layer point point["x"]
 

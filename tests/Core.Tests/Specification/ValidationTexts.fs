@@ -6,6 +6,7 @@ open System.Text.RegularExpressions
 open Expecto
 open FsCheck.FSharp
 open LocalAttention.Core.Specification
+open LocalAttention.Verification
 
 let private withBlocks (blocks: Block list) (stage: Stage) =
     stage.With(blocks = ValueList.From blocks)
@@ -279,5 +280,5 @@ let tests =
           imageSizes
           nearestHeads
           testProperty "an architecture made to be valid has no problem"
-          <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+          <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
               Expect.equal (Validation.Check architecture |> List.ofSeq) [] "no problem") ]

@@ -7,6 +7,7 @@ open Expecto
 open FsCheck
 open FsCheck.FSharp
 open LocalAttention.Core.Specification
+open LocalAttention.Verification
 
 let private rebuilt architecture =
     SpecificationJson.Read(SpecificationJson.Write architecture)
@@ -14,8 +15,8 @@ let private rebuilt architecture =
 /// An architecture, and a copy of it or of one that is simpler in one place.
 let private changedCopies =
     gen {
-        let! architecture = Architectures.valid
-        let simpler = Architectures.simpler architecture |> List.ofSeq
+        let! architecture = Generate.architecture
+        let simpler = Shrink.anyArchitecture architecture |> List.ofSeq
 
         let! other =
             Gen.frequency [ 1, Gen.constant architecture; 3, Gen.elements (architecture :: simpler) ]
@@ -27,7 +28,7 @@ let private equality =
     testList
         "equality"
         [ testProperty "an architecture equals its copy, and their hashes are equal"
-          <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+          <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
               let copy = rebuilt architecture
               Expect.isFalse (obj.ReferenceEquals(copy, architecture)) "the copy should be another object"
               Expect.equal copy architecture "a copy should be equal"
@@ -91,22 +92,22 @@ let private pairs: (Type * Gen<obj * obj>) list =
                     PositionEmbedding = places,
                     Norm = norm
                 ))
-            Architectures.valid
-            Architectures.valid
+            Generate.architecture
+            Generate.architecture
             (Gen.elements [ true; false ])
             (Gen.elements [ true; false ])
 
-    [ pair Architectures.valid
-      pair Parts.conventions
-      pair (Attentions.qna 12)
-      pair (Attentions.slide map)
-      pair (Attentions.window false map)
-      pair (Attentions.everywhere map)
-      pair (Attentions.reduction false map)
-      pair (Attentions.pooled map)
-      pair (Attentions.crossShaped false map)
-      pair (Attentions.neighbourhood false map)
-      pair (Attentions.any false map |> Gen.bind (Parts.block 12))
+    [ pair Generate.architecture
+      pair Generate.conventions
+      pair (Generate.qna 12)
+      pair (Generate.slide map)
+      pair (Generate.window SizePolicy.Pad map)
+      pair (Generate.globalAttention map)
+      pair (Generate.spatialReduction SizePolicy.Pad map)
+      pair (Generate.pooledAttention map)
+      pair (Generate.crossShaped SizePolicy.Pad map)
+      pair (Generate.neighbourhood SizePolicy.Pad map)
+      pair (Generate.block SizePolicy.Pad map)
       pair stage
       pair patches
       pair convolutions

@@ -8,6 +8,7 @@ open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 type private Rewrite<'count> = Blocks<AnyKind, HeadsGiven, One> -> Blocks<AnyKind, HeadsGiven, 'count>
 
@@ -48,14 +49,14 @@ let private applied (rewrite: Rewrite<'count>) (blocks: Block list) =
 let private models =
     let cases =
         gen {
-            let! architecture = Gen.oneof [ Architectures.valid; Mistakes.possiblyBroken ]
+            let! architecture = Gen.oneof [ Generate.architecture; Mistakes.possiblyBroken ]
             let! chosen = Gen.subListOf [ 1 .. architecture.Stages.Count ]
             return architecture, List.ofSeq chosen
         }
 
     let simpler (architecture: Architecture, chosen) =
         seq {
-            for simpler in Architectures.simpler architecture do
+            for simpler in Shrink.anyArchitecture architecture do
                 simpler, chosen |> List.filter (fun number -> number <= simpler.Stages.Count)
         }
 

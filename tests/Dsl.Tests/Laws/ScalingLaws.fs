@@ -8,13 +8,14 @@ open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 let private same (actual: Architecture) (expected: Architecture) what =
     if actual <> expected then
         Expect.equal (string actual) (string expected) what
 
 let private broken = Mistakes.arbitraryPossiblyBroken
-let private right = Architectures.arbitraryValid
+let private right = (Arbitraries.Architecture())
 
 let private factor =
     Gen.choose (30, 300) |> Gen.map (fun percent -> float percent / 100.0)

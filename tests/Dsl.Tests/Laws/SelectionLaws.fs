@@ -8,14 +8,15 @@ open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 /// Small models, right and broken, and those of the zoo.
 let private models =
     let zoo = Gen.elements [ for entry in Zoo.all -> entry.Architecture ]
 
     Arb.fromGenShrink (
-        Gen.frequency [ 5, Architectures.valid; 5, Mistakes.possiblyBroken; 2, zoo ],
-        Architectures.simpler
+        Gen.frequency [ 5, Generate.architecture; 5, Mistakes.possiblyBroken; 2, zoo ],
+        Shrink.anyArchitecture
     )
 
 let private forModels check = Prop.forAll models check

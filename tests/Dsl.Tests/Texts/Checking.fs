@@ -6,6 +6,7 @@ open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 let private wrong =
     backbone "wrong" (patchify 4 90)
@@ -67,7 +68,7 @@ let private mistakes =
 
 let private knowledge =
     [ testProperty "shapes are those of each stage's last part"
-      <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+      <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
           let parts = trace architecture
           let found = shapes architecture
           Expect.hasLength found architecture.Stages.Count "a shape for each stage"
@@ -97,7 +98,7 @@ let private knowledge =
 
 let private json =
     [ testProperty "what is written reads back equal"
-      <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+      <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
           Expect.equal (architecture |> toJson |> ofJson) (Ok architecture) "read back")
 
       testCase "a mistake in a text is a value with its place"

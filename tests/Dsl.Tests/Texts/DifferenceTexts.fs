@@ -8,6 +8,7 @@ open LocalAttention.Core.Analysis
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 let private changes: (string * (Architecture -> Architecture)) list =
     [ "nothing", id
@@ -31,8 +32,8 @@ let private changes: (string * (Architecture -> Architecture)) list =
 let private pairs =
     let both =
         gen {
-            let! model = Gen.oneof [ Architectures.valid; Mistakes.possiblyBroken ]
-            let! other = Architectures.valid
+            let! model = Gen.oneof [ Generate.architecture; Mistakes.possiblyBroken ]
+            let! other = Generate.architecture
             let! _, change = Gen.elements changes
             let! next = Gen.elements [ change model; other ]
             return model, next

@@ -7,6 +7,7 @@ open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Core.Tests
 open LocalAttention.Dsl
+open LocalAttention.Verification
 
 /// Columns of a terminal that tables of usual models fit in.
 let private columns = 100
@@ -64,7 +65,7 @@ let private ofAny =
               Expect.stringContains text (problem.Place.Split(',') |> Array.head) "its place")
 
       testProperty "the rows of a table add up to its total"
-      <| Prop.forAll Architectures.arbitraryValid (fun architecture ->
+      <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
           let parametersOf (line: string) =
               let cells = line.Split '│'
               Int64.Parse(cells[6].Trim().Replace(",", ""))
@@ -79,7 +80,7 @@ let private ofAny =
           Expect.equal (List.last rows) (parameters architecture) "the total")
 
       testProperty "small models fit on a terminal"
-      <| Prop.forAll Architectures.arbitraryValid (Printing.architecture >> fits) ]
+      <| Prop.forAll (Arbitraries.Architecture()) (Printing.architecture >> fits) ]
 
 let private ofZoo =
     [ for entry in Zoo.all do

@@ -14,6 +14,7 @@ open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Training.Tests.Failures
 open LocalAttention.Training.Tests.Files
 open LocalAttention.Training.Tests.Models
+open LocalAttention.Verification
 open TorchSharp
 
 /// The architecture with everything that Flax's names lack replaced by what they have.
@@ -58,10 +59,10 @@ let private valid architecture =
     Validation.Check(architecture).Count = 0
 
 let private architectures =
-    let generate = Architectures.valid |> Gen.map nameable |> Gen.where valid
+    let generate = Generate.architecture |> Gen.map nameable |> Gen.where valid
 
     let shrink architecture =
-        Architectures.simpler architecture |> Seq.map nameable |> Seq.filter valid
+        Shrink.anyArchitecture architecture |> Seq.map nameable |> Seq.filter valid
 
     Arb.fromGenShrink (generate, shrink)
 
@@ -126,9 +127,9 @@ let private framed =
 let private anyNaming =
     let arbitrary =
         Arb.fromGenShrink (
-            Gen.zip Architectures.valid (Gen.elements framed),
+            Gen.zip Generate.architecture (Gen.elements framed),
             fun (architecture, naming) ->
-                Architectures.simpler architecture
+                Shrink.anyArchitecture architecture
                 |> Seq.filter valid
                 |> Seq.map (fun simpler -> simpler, naming)
         )

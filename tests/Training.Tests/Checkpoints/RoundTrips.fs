@@ -14,6 +14,7 @@ open LocalAttention.Core.Tests
 open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Training.Tests.Files
 open LocalAttention.Training.Tests.Models
+open LocalAttention.Verification
 open TorchSharp
 
 let private floating =
@@ -24,10 +25,9 @@ let private floating =
 
 let private case =
     Arb.fromGenShrink (
-        Gen.zip3 Architectures.valid (Gen.elements floating) Picking.seed,
+        Gen.zip3 Generate.architecture (Gen.elements floating) Generate.seed,
         fun (architecture, dtype, seed) ->
-            Architectures.simpler architecture
-            |> Seq.filter (fun smaller -> Validation.Check(smaller).Count = 0)
+            Shrink.architecture architecture
             |> Seq.map (fun smaller -> smaller, dtype, seed)
     )
 
