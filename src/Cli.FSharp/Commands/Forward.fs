@@ -40,7 +40,12 @@ let private outputName =
 let private features =
     Option<bool>("--features", Description = "Each stage's map [B, H, W, C] instead of the logits.")
 
-let private dtype = Arguments.dtype ()
+let private dtype =
+    Arguments.choice
+        "--dtype"
+        [ "float32"; "float64"; "bfloat16" ]
+        "The type of elements; left out: that of the file, float32 where that is float16."
+
 let private backend = Arguments.backend ()
 
 let private batch =
@@ -129,6 +134,11 @@ let private run (invocation: Invocation) =
     let source = Models.resolve invocation (invocation.Value model)
     let asked = Arguments.dtypeOf invocation dtype
     use built = Models.loaded asked (invocation.Text weights) source
+
+    // Convolutions of float16 are for other devices.
+    if (Seq.head (built.parameters ())).dtype = torch.ScalarType.Float16 then
+        built.``to`` torch.ScalarType.Float32 |> ignore
+
     let dtype = (Seq.head (built.parameters ())).dtype
     use _ = Backends.Use(Arguments.backendOf invocation backend)
     let path, target = invocation.Value input, invocation.Value output

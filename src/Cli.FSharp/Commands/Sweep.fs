@@ -105,8 +105,8 @@ let command: Command =
         ExampledCommand(
             "sweep",
             "A table of models: a script makes them, and says what stands in the columns if it ends in a sweep.",
-            [ "sweep samples/sweep.fsx", "the table, drawn"
-              "sweep samples/sweep.fsx --csv --output windows.csv", "for a spreadsheet" ]
+            [ "sweep samples/command-line/sweep.fsx", "the table, drawn"
+              "sweep samples/command-line/sweep.fsx --csv --output windows.csv", "for a spreadsheet" ]
         )
 
     command.Arguments.Add script
