@@ -141,7 +141,7 @@ module Ask =
         go 0 failure
 
     /// One figure from those of all cases.
-    let private together (name: string, values: float list) =
+    let private figure (name: string, values: float list) =
         let together =
             if name.StartsWith("mean", StringComparison.Ordinal) then
                 List.average values
@@ -151,6 +151,12 @@ module Ask =
                 List.max values
 
         name, together
+
+    /// The figures of all cases.
+    let internal together (figures: (string * float) list) : (string * float) list =
+        figures
+        |> List.groupBy fst
+        |> List.map (fun (name, values) -> figure (name, List.map snd values))
 
     let private counterexample steps (failure: Failure) =
         { Code = failure.Case.Subject.Code
@@ -191,7 +197,7 @@ module Ask =
                               Seed = seed }
                     with
                     | Choice1Of2(Verdict.Holds measured) ->
-                        go (number + 1) (held + 1) (figures @ measured) reasons
+                        go (number + 1) (held + 1) (List.rev measured @ figures) reasons
                     | Choice1Of2(Verdict.CannotAsk reason) ->
                         go (number + 1) held figures (reasons @ [ reason ])
                     | Choice1Of2(Verdict.Breaks _) -> invalidOp "a case that breaks is a failure"
@@ -204,10 +210,7 @@ module Ask =
             { Property = name
               Statement = statement
               Outcome = outcome
-              Figures =
-                figures
-                |> List.groupBy fst
-                |> List.map (fun (name, values) -> together (name, List.map snd values))
+              Figures = together (List.rev figures)
               Elapsed = watch.Elapsed }
 
         { Name = name

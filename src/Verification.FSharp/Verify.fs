@@ -65,7 +65,7 @@ module Verify =
         if not report.IsSound then
             raise (VerificationException report)
 
-    /// <summary>Asks one property of generated subjects, each in a few cases, until one fails.</summary>
+    /// <summary>Asks one property of generated subjects, each in one case, until one fails.</summary>
     /// <param name="property">What is asked.</param>
     /// <param name="settings">How many subjects, and the seed that all of them follow from.</param>
     /// <param name="subjects">Generates subjects: <c>Generate.architecture |> Gen.map Subject.ofArchitecture</c>.</param>
@@ -73,17 +73,15 @@ module Verify =
         let watch = Diagnostics.Stopwatch.StartNew()
 
         let sample number =
-            let random =
-                Random(int (Measuring.derived settings.Seed $"subject {number}" &&& 0x7FFFFFFFL))
+            let seed = FsCheck.Rnd(uint64 (Measuring.derived settings.Seed $"subject {number}"))
 
-            let seed = FsCheck.Rnd(uint64 (random.NextInt64()), 1UL)
             subjects |> Gen.sampleWithSeed seed 30 1 |> Array.head
 
-        let rec go number held reasons =
+        let rec go number held figures reasons =
             if number >= settings.Cases then
                 match reasons with
-                | Some reason when held = 0 -> Outcome.Skipped reason, []
-                | _ -> Outcome.Holds held, []
+                | Some reason when held = 0 -> Outcome.Skipped reason, figures
+                | _ -> Outcome.Holds held, figures
             else
                 let one =
                     { settings with
@@ -91,18 +89,19 @@ module Verify =
                         Seed = Measuring.derived settings.Seed $"weights {number}" }
 
                 let finding = property.Ask one (sample number)
+                let figures = List.rev finding.Figures @ figures
 
                 match finding.Outcome with
-                | Outcome.Holds cases -> go (number + 1) (held + cases) reasons
-                | Outcome.Skipped reason -> go (number + 1) held (Some reason)
-                | Outcome.Fails _ -> finding.Outcome, finding.Figures
+                | Outcome.Holds cases -> go (number + 1) (held + cases) figures reasons
+                | Outcome.Skipped reason -> go (number + 1) held figures (Some reason)
+                | Outcome.Fails _ -> finding.Outcome, figures
 
-        let outcome, figures = go 0 0 None
+        let outcome, figures = go 0 0 [] None
 
         { Property = property.Name
           Statement = property.Statement
           Outcome = outcome
-          Figures = figures
+          Figures = Ask.together (List.rev figures)
           Elapsed = watch.Elapsed }
 
 /// The same from C#.

@@ -82,7 +82,7 @@ module Equivariance =
     /// Which tokens of the two maps should be equal; none where the shift is between two tokens, or there are none.
     let private places way (size: ImageSize) (promise: MapPromise) (height, width) (down, right) =
         match promise.Stride with
-        | None -> Some([ 0, 0 ], [ 0, 0 ])
+        | None -> Some([ (0, 0) ], [ (0, 0) ])
         | Some(rowStride, columnStride) ->
             match tokens rowStride down, tokens columnStride right with
             | Some rows, Some columns ->
@@ -224,7 +224,13 @@ module Equivariance =
             | None, _ -> $"should leave {broken.Promise.Place} as it is"
             | Some _, Rolled -> $"should roll all of {broken.Promise.Place}"
             | Some _, Moved when broken.Promise.Border.Widest > 0L ->
-                $"should move {broken.Promise.Place} wherever it is further than {broken.Promise.Border} from the border"
+                let band =
+                    if broken.Promise.Border = BorderBand(1L, 1L, 1L, 1L) then
+                        "1 pixel"
+                    else
+                        string broken.Promise.Border
+
+                $"should move {broken.Promise.Place} wherever it is further than {band} from the border"
             | Some _, Moved -> $"should move {broken.Promise.Place}"
 
         let because =
@@ -321,8 +327,18 @@ module Equivariance =
     let private holds way (down: int, right: int) (compared: Comparison) =
         (lattice way compared.Promise).Contains(int64 down, int64 right)
 
+    /// Whether a promised shift leaves something to compare on a map of some size.
+    let private leaves way (case: Case) (sizes: Map<string, int * int>) (shift: int * int) =
+        case.Subject.Promises.Maps case.Subject.Size
+        |> List.exists (fun promise ->
+            let down, right = shift
+
+            (lattice way promise).Contains(int64 down, int64 right)
+            && (sizes.TryFind promise.Place
+                |> Option.forall (fun size -> (places way case.Subject.Size promise size shift).IsSome)))
+
     /// The shift drawn for a case and, where it breaks, the smallest that breaks.
-    let private broken (case: Case) instance tolerance way =
+    let private broken (case: Case) instance tolerance sizes way =
         let at shift =
             let input, other, compared = comparisons case instance way shift
             let compared = compared |> List.filter (holds way shift)
@@ -334,7 +350,7 @@ module Equivariance =
             |> List.tryFind (fun compared -> not (compared.Deviation <= tolerance))
             |> Option.map (fun compared -> shift, input, other, compared)
 
-        match promised way case with
+        match promised way case |> List.filter (leaves way case sizes) with
         | [] -> 0, 0.0, None
         | shifts ->
             let count, worst, found =
@@ -374,8 +390,15 @@ module Equivariance =
             use instance = case.Subject.Build case.Seed torch.ScalarType.Float64
             let tolerance = Measuring.toleranceOf case.Subject torch.ScalarType.Float64 instance
 
+            let sizes =
+                use _ = torch.no_grad ()
+
+                instance.Maps(Measuring.input case.Subject case.Seed 1 torch.ScalarType.Float64)
+                |> List.map (fun (place, map) -> place, (int map.shape[1], int map.shape[2]))
+                |> Map
+
             let results =
-                [ for way in [ Rolled; Moved ] -> way, broken case instance tolerance way ]
+                [ for way in [ Rolled; Moved ] -> way, broken case instance tolerance sizes way ]
 
             let failure =
                 results

@@ -112,9 +112,19 @@ module Locality =
         if reach.IsEmpty then
             "no place"
         else
-            let rows, columns = Set.map fst reach, Set.map snd reach
+            let range one many (places: Set<int>) =
+                if places.MinimumElement = places.MaximumElement then
+                    $"{one} {places.MinimumElement}"
+                else
+                    $"{many} {places.MinimumElement}–{places.MaximumElement}"
 
-            $"{reach.Count} places in rows {rows.MinimumElement}–{rows.MaximumElement} and columns {columns.MinimumElement}–{columns.MaximumElement}"
+            let count =
+                if reach.Count = 1 then
+                    "1 place"
+                else
+                    $"{reach.Count} places"
+
+            $"""{count} in {range "row" "rows" (Set.map fst reach)} and {range "column" "columns" (Set.map snd reach)}"""
 
     let private breaks (case: Case) unit how (measured: float array) extra missing =
         let width = (size case).Width
@@ -178,7 +188,8 @@ module Locality =
 
                 let all =
                     [ for row in 0 .. (size case).Height - 1 do
-                          for column in 0 .. width - 1 -> row, column ]
+                          for column in 0 .. width - 1 do
+                              (row, column) ]
 
                 // What is computed by way of spectra rounds where there is nothing.
                 let extra =
