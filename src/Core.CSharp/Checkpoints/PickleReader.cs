@@ -245,7 +245,11 @@ internal sealed class PickleReader(ByteReader bytes, AllocationBudget budget)
                 + "where you trust the file, load it in Python and save the state dict alone: torch.save(model.state_dict(), …)"));
     }
 
-    private void PushTuple(object?[] items) => Push(new PickleTuple(items));
+    private void PushTuple(object?[] items)
+    {
+        budget.Take(24);
+        Push(new PickleTuple(items));
+    }
 
     private void PushList(List<object?> items)
     {

@@ -8,8 +8,7 @@ namespace LocalAttention.Core.Checkpoints;
 /// then the tensors' bytes. Tensors are read one at a time, straight into their memory.
 /// </summary>
 /// <remarks>
-/// The file need not be trusted: everything in it is checked before it is used, nothing is executed, and nothing larger
-/// than the file is allocated.
+/// The file need not be trusted: everything in it is checked before it is used, and nothing is executed.
 /// </remarks>
 public sealed class SafetensorsFile : WeightsFile
 {

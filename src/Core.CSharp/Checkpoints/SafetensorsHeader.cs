@@ -19,6 +19,9 @@ internal sealed record SafetensorsHeader(
 
     private const int LargestRank = 64;
 
+    // More than any tensor has, and enough for a message to quote.
+    private const int MostNumbersKept = 128;
+
     private const int LongestQuote = 200;
 
     /// <param name="path">The file, for messages.</param>
@@ -30,7 +33,9 @@ internal sealed record SafetensorsHeader(
             throw new CheckpointException(path, "the header does not begin with '{'; this is not a safetensors file");
         try
         {
-            var parser = new Parser(path, json);
+            var budget = new AllocationBudget(path, json.Length + dataLength);
+            budget.Take(json.Length);
+            var parser = new Parser(path, json, budget);
             var header = parser.Parse();
             CheckLayout(path, header.Entries, dataLength);
             return header;
@@ -122,9 +127,16 @@ internal sealed record SafetensorsHeader(
         }
     }
 
-    /// <summary>Reads the header token by token, so that duplicates and strays are seen.</summary>
-    private ref struct Parser(string path, ReadOnlySpan<byte> json)
+    /// <summary>A place in the header as errors name it. Put together only when it is said: there is one for each token.</summary>
+    private readonly record struct Place(string Before, string? Name = null, string After = "")
     {
+        public override string ToString() => Name is null ? Before : $"{Before}{Shortened(Name)}{After}";
+    }
+
+    /// <summary>Reads the header token by token, so that duplicates and strays are seen.</summary>
+    private ref struct Parser(string path, ReadOnlySpan<byte> json, AllocationBudget budget)
+    {
+        private readonly List<long> _numbers = [];
         private Utf8JsonReader _reader = new(json, new JsonReaderOptions { MaxDepth = 4 });
 
         public SafetensorsHeader Parse()
@@ -132,9 +144,10 @@ internal sealed record SafetensorsHeader(
             var entries = new List<SafetensorsEntry>();
             var names = new HashSet<string>(StringComparer.Ordinal);
             IReadOnlyDictionary<string, string> metadata = new Dictionary<string, string>();
-            Next(JsonTokenType.StartObject, "the header");
-            while (NextName("the header") is { } name)
+            Next(JsonTokenType.StartObject, new("the header"));
+            while (NextName(new("the header")) is { } name)
             {
+                budget.Take(100 + (2 * name.Length));
                 if (!names.Add(name))
                     throw Mistake($"'{Shortened(name)}' stands in the header twice");
                 if (name == MetadataName)
@@ -152,11 +165,13 @@ internal sealed record SafetensorsHeader(
         private Dictionary<string, string> ParseMetadata()
         {
             var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-            Next(JsonTokenType.StartObject, MetadataName);
-            while (NextName(MetadataName) is { } key)
+            Next(JsonTokenType.StartObject, new(MetadataName));
+            while (NextName(new(MetadataName)) is { } key)
             {
-                Next(JsonTokenType.String, $"the value of '{Shortened(key)}' in {MetadataName}");
-                if (!metadata.TryAdd(key, _reader.GetString()!))
+                Next(JsonTokenType.String, new("the value of '", key, $"' in {MetadataName}"));
+                var text = _reader.GetString()!;
+                budget.Take(150 + (2L * (key.Length + text.Length)));
+                if (!metadata.TryAdd(key, text))
                     throw Mistake($"'{Shortened(key)}' stands in {MetadataName} twice");
             }
             return metadata;
@@ -164,39 +179,59 @@ internal sealed record SafetensorsHeader(
 
         private SafetensorsEntry ParseEntry(string name)
         {
-            var place = $"tensor '{Shortened(name)}'";
+            var place = new Place("tensor '", name, "'");
             string? dtype = null;
-            List<long>? shape = null;
-            List<long>? offsets = null;
+            long[]? shape = null;
+            long[]? offsets = null;
+            var dimensions = 0L;
             Next(JsonTokenType.StartObject, place);
-            while (NextName(place) is { } field)
+            while (NextIsName(place))
             {
-                if ((field == "dtype" && dtype is not null)
-                    || (field == "shape" && shape is not null)
-                    || (field == "data_offsets" && offsets is not null))
-                    throw Mistake($"{place} has two fields '{field}'");
-                switch (field)
+                if (_reader.ValueTextEquals("dtype"u8) && dtype is null)
                 {
-                    case "dtype":
-                        Next(JsonTokenType.String, $"the dtype of {place}");
-                        dtype = _reader.GetString();
-                        break;
-                    case "shape":
-                        shape = ParseNumbers($"the shape of {place}");
-                        break;
-                    case "data_offsets":
-                        offsets = ParseNumbers($"the data_offsets of {place}");
-                        break;
-                    default:
-                        throw Mistake($"{place} has a field '{Shortened(field)}'; there are dtype, shape and data_offsets");
+                    Next(JsonTokenType.String, new("the dtype of tensor '", name, "'"));
+                    dtype = TypeName();
+                }
+                else if (_reader.ValueTextEquals("shape"u8) && shape is null)
+                {
+                    (shape, dimensions) = ParseNumbers(new("the shape of tensor '", name, "'"));
+                }
+                else if (_reader.ValueTextEquals("data_offsets"u8) && offsets is null)
+                {
+                    (offsets, _) = ParseNumbers(new("the data_offsets of tensor '", name, "'"));
+                }
+                else
+                {
+                    throw Unexpected(place);
                 }
             }
-            return Check(name, dtype, shape, offsets);
+            return Check(name, dtype, shape, dimensions, offsets);
         }
 
-        private readonly SafetensorsEntry Check(string name, string? dtype, List<long>? shape, List<long>? offsets)
+        /// <summary>A type's name; that of a known one is not made again.</summary>
+        private readonly string TypeName()
         {
-            var place = $"tensor '{Shortened(name)}'";
+            foreach (var known in SafetensorsType.Names)
+            {
+                if (_reader.ValueTextEquals(known))
+                    return known;
+            }
+            return _reader.GetString()!;
+        }
+
+        private readonly CheckpointException Unexpected(Place place)
+        {
+            var field = _reader.GetString()!;
+            return Mistake(
+                field is "dtype" or "shape" or "data_offsets"
+                    ? $"{place} has two fields '{field}'"
+                    : $"{place} has a field '{Shortened(field)}'; there are dtype, shape and data_offsets");
+        }
+
+        private readonly SafetensorsEntry Check(
+            string name, string? dtype, long[]? shape, long dimensions, long[]? offsets)
+        {
+            var place = new Place("tensor '", name, "'");
             if (dtype is null || shape is null || offsets is null)
             {
                 var missing = dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets";
@@ -204,9 +239,9 @@ internal sealed record SafetensorsHeader(
             }
             if (SafetensorsType.Find(dtype) is not { } type)
                 throw Mistake($"{place} has dtype '{Shortened(dtype)}', which is not supported; supported are {SafetensorsType.AllNames}");
-            if (shape.Count > LargestRank)
-                throw Mistake($"{place} has {shape.Count} dimensions; there can be {LargestRank}");
-            if (offsets.Count != 2 || offsets[0] > offsets[1])
+            if (dimensions > LargestRank)
+                throw Mistake($"{place} has {dimensions} dimensions; there can be {LargestRank}");
+            if (offsets.Length != 2 || offsets[0] > offsets[1])
                 throw Mistake(
                     $"the data_offsets of {place} are [{Shortened(string.Join(", ", offsets))}]; they must be [begin, "
                     + "end] with begin ≤ end");
@@ -223,12 +258,15 @@ internal sealed record SafetensorsHeader(
                 throw Mistake(
                     $"{place} has {length} bytes of data, but {dtype} of shape [{string.Join(", ", shape)}] takes {bytes}");
             }
+            budget.Take(170 + (8 * shape.Length));
             return new SafetensorsEntry(name, type, shape, offsets[0], offsets[1]);
         }
 
-        private List<long> ParseNumbers(string place)
+        /// <summary>The first of some numbers, and how many there are.</summary>
+        private (long[] Numbers, long Count) ParseNumbers(Place place)
         {
-            var numbers = new List<long>();
+            _numbers.Clear();
+            var count = 0L;
             Next(JsonTokenType.StartArray, place);
             while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
             {
@@ -237,20 +275,25 @@ internal sealed record SafetensorsHeader(
                     var written = Encoding.UTF8.GetString(_reader.ValueSpan[..Math.Min(40, _reader.ValueSpan.Length)]);
                     throw Mistake($"{place} holds {written}; only whole numbers from 0 to {long.MaxValue} may stand there");
                 }
-                numbers.Add(number);
+                count++;
+                if (count <= MostNumbersKept)
+                    _numbers.Add(number);
             }
-            return numbers;
+            return ([.. _numbers], count);
         }
 
         /// <summary>The next property's name; none at the end of the object.</summary>
-        private string? NextName(string place)
+        private string? NextName(Place place) => NextIsName(place) ? _reader.GetString() : null;
+
+        /// <summary>Whether a property follows, and not the end of the object.</summary>
+        private bool NextIsName(Place place)
         {
             if (!_reader.Read())
                 throw Mistake($"{place} does not end");
-            return _reader.TokenType == JsonTokenType.EndObject ? null : _reader.GetString();
+            return _reader.TokenType != JsonTokenType.EndObject;
         }
 
-        private void Next(JsonTokenType expected, string place)
+        private void Next(JsonTokenType expected, Place place)
         {
             if (!_reader.Read() || _reader.TokenType != expected)
                 throw Mistake($"{place} is a JSON {_reader.TokenType}; it must be a {expected}");

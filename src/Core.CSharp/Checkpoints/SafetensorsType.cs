@@ -19,13 +19,33 @@ internal static class SafetensorsType
         ("BOOL", torch.ScalarType.Bool, 1),
     ];
 
-    public static string AllNames => string.Join(", ", Known.Select(known => known.Name));
+    /// <summary>The names that a header may hold.</summary>
+    public static string[] Names { get; } = [.. Known.Select(known => known.Name)];
 
-    public static torch.ScalarType? Find(string name) =>
-        Known.Where(known => known.Name == name).Select(known => (torch.ScalarType?)known.Type).FirstOrDefault();
+    public static string AllNames => string.Join(", ", Names);
+
+    // A loop where a query would do: these are asked for every tensor of a file that may have millions of empty ones, and a
+    // query's own objects would be most of what reading it allocates.
+    public static torch.ScalarType? Find(string name)
+    {
+        foreach (var known in Known)
+        {
+            if (known.Name == name)
+                return known.Type;
+        }
+        return null;
+    }
 
     public static string? NameOf(torch.ScalarType type) =>
         Known.Where(known => known.Type == type).Select(known => known.Name).FirstOrDefault();
 
-    public static int SizeOf(torch.ScalarType type) => Known.First(known => known.Type == type).Size;
+    public static int SizeOf(torch.ScalarType type)
+    {
+        foreach (var known in Known)
+        {
+            if (known.Type == type)
+                return known.Size;
+        }
+        throw new ArgumentOutOfRangeException(nameof(type), type, $"files hold {AllNames}");
+    }
 }

@@ -22,7 +22,7 @@ let private isDerived (name: string) =
 let parametersPath name =
     Data.path $"{name}.parameters.safetensors"
 
-let private channelsFirst (images: NdArray<float>) =
+let channelsFirst (images: NdArray<float>) =
     NdArray.init [| images.Shape[0]; images.Shape[3]; images.Shape[1]; images.Shape[2] |] (fun index ->
         images[index[0], index[2], index[3], index[1]])
 
