@@ -101,9 +101,9 @@ let tests (runtime: Lazy<Runtime.Runtime>) =
           }
           for _, architecture in models do
               test $"{architecture.Name} computes the same in ONNX Runtime, one image and three" {
-                  Comparison.agrees runtime 1 architecture architecture.Resolution [ 1; 3 ]
+                  Comparison.agrees 0.0 runtime 1 architecture architecture.Resolution [ 1; 3 ]
               }
 
               test $"{architecture.Name} for images of another size" {
-                  Comparison.agrees runtime 2 architecture (ImageSize(61, 45)) [ 2 ]
+                  Comparison.agrees 0.0 runtime 2 architecture (ImageSize(61, 45)) [ 2 ]
               } ]

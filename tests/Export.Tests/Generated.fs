@@ -10,11 +10,12 @@ open LocalAttention.Verification
 
 let private config =
     { FsCheckConfig.defaultConfig with
-        maxTest = 60 }
+        maxTest = 40 }
 
 let tests (runtime: Lazy<Runtime.Runtime>) =
     testList
         "generated"
         [ testPropertyWithConfig config "architectures compute the same in ONNX Runtime"
           <| Prop.forAll (Arbitraries.Architecture()) (fun architecture ->
-              Comparison.agrees runtime 3 architecture architecture.Resolution [ 2 ]) ]
+              // The terms of the last layers are of order one.
+              Comparison.agrees 1.0 runtime 3 architecture architecture.Resolution [ 2 ]) ]
