@@ -11,22 +11,23 @@ open System.IO
 /// </summary>
 [<RequireQualifiedAccess>]
 module Scripts =
-    /// What scripts may use, and what reads their end: those of them that stand beside this program.
+    /// What scripts may use: those of them that stand beside this program.
     let private assemblies =
         [ "Torch.CSharp.dll"
           "TorchSharp.dll"
           "LocalAttention.Core.dll"
           "LocalAttention.Dsl.dll"
           "FsCheck.dll"
-          "LocalAttention.Verification.dll"
-          "localattention.dll" ]
+          "LocalAttention.Verification.dll" ]
 
     let private references () =
         [ for assembly in assemblies do
               let path = Path.Combine(AppContext.BaseDirectory, assembly)
 
               if File.Exists path then
-                  $"-r:{path}" ]
+                  $"-r:{path}"
+          // This program itself, for what reads the script's end.
+          $"-r:{typeof<Answer>.Assembly.Location}" ]
 
     /// The program that runs this one, if it is the one that can run scripts.
     let private dotnet () =
