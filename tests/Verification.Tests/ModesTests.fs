@@ -87,6 +87,11 @@ let tests =
           testCase "are not to be equal with dropout, stochastic depth and batch norm"
           <| fun () ->
               isSkipped Modes.equal "random" dropping
+              // One number in a million is dropped: no case sees it, and all ask the generator.
+              ofModule "seldom dropping" (fun () ->
+                  torch.nn.Sequential(torch.nn.Linear(6L, 6L), torch.nn.Dropout 1e-6))
+              |> isSkipped Modes.equal "random"
+
               isSkipped Modes.equal "random" (Subject.ofArchitecture (model.With(dropPath = 0.5)))
               isSkipped Modes.equal "buffers" normed
 

@@ -12,7 +12,7 @@ open TorchSharp
 /// <c>s'(0) = ⟨∇s, d⟩</c>, and differences say <c>D(h) = (s(h) − s(−h)) / 2h</c>, which is off by <c>h²·s‴/6</c>.
 /// <c>E = (4·D(h) − D(2h)) / 3</c> is free of that term; what it took away, <c>|E − D(h)|</c>, is more than what is left, of
 /// order <c>h⁴</c>, and is tolerated. Beside it, so is the rounding of <c>s</c>: what outputs may differ by through rounding,
-/// divided by <c>h</c>. With <c>h = 2⁻¹³</c>, near the fourth root of the unit roundoff, both are some 10⁻⁸ of the magnitudes
+/// of a magnitude of at least 1, for terms of that size may cancel, divided by <c>h</c>. With <c>h = 2⁻¹³</c>, near the fourth root of the unit roundoff, both are some 10⁻⁸ of the magnitudes
 /// that are summed.
 /// </para>
 /// <para>
@@ -96,7 +96,7 @@ module Gradients =
 
         { Backward = backward
           Difference = extrapolated
-          Tolerance = abs (extrapolated - near) + rounding * magnitude / step }
+          Tolerance = abs (extrapolated - near) + rounding * max 1.0 magnitude / step }
 
     /// One point: an input, its weights, and the gradients there.
     type private Point =

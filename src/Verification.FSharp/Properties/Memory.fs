@@ -20,7 +20,6 @@ module Memory =
     let private settle () =
         GC.Collect()
         GC.WaitForPendingFinalizers()
-        GC.Collect()
 
     let private bytes (tensor: torch.Tensor) =
         if tensor.IsInvalid then

@@ -10,8 +10,9 @@ open TorchSharp
 /// </para>
 /// <para>
 /// How much of it is rounding's due depends on the subject, so it is measured: <c>δ</c> is how far the output moves, in double
-/// precision, when every number of the input and of the weights changes by one rounding, <c>±u</c> of itself, and the output
-/// by one of its own; the larger of three such trials. A sum of <c>n</c> such products adds <c>n</c> roundings of partial sums as
+/// precision, when every number of the input and of the weights changes by one rounding, <c>±u</c> of itself, the largest of
+/// three such trials, and one rounding of the largest number on the way: that of the input and the output, and at least 1, for
+/// numbers of that size may cancel. A sum of <c>n</c> such products adds <c>n</c> roundings of partial sums as
 /// large as the sum of <c>√n</c> products, where those trials have one of each product: at most <c>√n</c> times as much. A layer
 /// has some more steps between its products (norms, softmax, activations), for which ten roundings are allowed; all that eight
 /// times, as <c>Measuring.tolerance</c> does. So the bound is <c>8·(√n + 10)·δ</c>. What loses bits that the type has, an
@@ -73,7 +74,8 @@ module Precision =
                 for (_, parameter), values in List.zip instance.Parameters before do
                     parameter.copy_ values |> ignore
 
-        Seq.max [ for number in 1..trials -> trial number ] + unit * largest output
+        let magnitude = max 1.0 (max (largest x) (largest output))
+        Seq.max [ for number in 1..trials -> trial number ] + unit * magnitude
 
     /// The longest sum: over the inputs of the widest matrix or kernel, or over all places.
     let private terms (case: Case) (instance: Instance) =
