@@ -82,10 +82,6 @@ let private promised =
             "exactly: rows 0–83 × columns 28–195, 14112 pixels"
             "exactly: 1984 pixels within rows 0–127 × columns 0–127"
             "exactly: rows 8–11, 24–27, 40–43, 56–59, 72–75 × columns" ]
-          "broken.fsx",
-          [ "shifted windows without a mask: 1 of 2 properties does not hold"
-            "for an input of 4×4, output at row "
-            "Broken.subject" ]
           "own-data.fsx", [ "seen:  "; "right: " ]
           "zoo.fsx",
           [ "│ model                    │  parameters │  GMACs │ merged │ paper: M │ paper: G │ paper: top-1 │"
