@@ -14,6 +14,9 @@ module CommandLine =
           Commands.Show.command
           Commands.Diff.command
           Commands.Sweep.command
+          Commands.Train.command
+          Commands.Predict.command
+          Commands.Verify.command
           Commands.Forward.command
           Commands.Convert.command
           Commands.Bench.command

@@ -61,19 +61,19 @@ module Chart =
 
     // ------------------------------------------------------------------------------------------ drawing
 
-    let private svg = XNamespace.Get "http://www.w3.org/2000/svg"
+    let internal svg = XNamespace.Get "http://www.w3.org/2000/svg"
 
     /// Two decimals: finer than any screen.
-    let private coordinate (number: float) =
+    let internal coordinate (number: float) =
         (Math.Round(number, 2)).ToString("0.##", CultureInfo.InvariantCulture)
 
     /// What XML 1.0 has no character for is left out: a name must not make a file that nothing reads.
-    let private readable (text: string) =
+    let internal readable (text: string) =
         String.filter
             (fun letter -> not (Char.IsControl letter || Char.IsSurrogate letter || letter >= '\uFFFE'))
             text
 
-    let private element (name: string) (attributes: (string * string) list) (content: XObject list) =
+    let internal element (name: string) (attributes: (string * string) list) (content: XObject list) =
         XElement(
             svg.GetName name,
             [| for name, value in attributes do
@@ -82,10 +82,10 @@ module Chart =
                    box part |]
         )
 
-    let private label (x: float) (y: float) (attributes: (string * string) list) (text: string) =
+    let internal label (x: float) (y: float) (attributes: (string * string) list) (text: string) =
         element "text" ([ "x", coordinate x; "y", coordinate y ] @ attributes) [ XText(readable text) ]
 
-    let private line (x1: float) (y1: float) (x2: float) (y2: float) (attributes: (string * string) list) =
+    let internal line (x1: float) (y1: float) (x2: float) (y2: float) (attributes: (string * string) list) =
         element
             "line"
             ([ "x1", coordinate x1

@@ -174,7 +174,7 @@ let private refusals =
               "--stage is 3; 'small' has stages 1 to 2."
               [ model; "--image"; image; "--attention"; folder; "--block"; "2" ],
               "--block is 2; no stage of 'small' has a block of that number."
-              [ model; "--image"; image; "--size"; "2" ], "'small' does not take images of 2×2" ] do
+              [ model; "--image"; image; "--size"; "0x3" ], "'0x3' is no image size" ] do
             Expect.stringContains (refused ("predict" :: arguments)) expected $"%A{arguments}")
 
 /// The tests of this file.

@@ -242,10 +242,6 @@ let private mistakes =
           "a limit of nothing"
           (replace "\"path\"" "\"test\": 0, \"path\"")
           "data.test is 0; it must be a whole number of images, 1 or more."
-      mistake
-          "a size that the model does not take"
-          (replace "\"data\"" "\"imageSize\": 2, \"data\"")
-          "cannot be built for images of 2×2"
       mistake "no such model" (replace "small.json" "swin-tinny") "There is no model 'swin-tinny' in the zoo"
       mistake "no such folder" (replace "images" "pictures") "pictures: there is no such directory"
       mistake

@@ -54,7 +54,7 @@ let private scripts =
               Expect.stringContains ended.Output "shapes: all 2 properties" "the report")
       script
           "a script that ends in a subject with a mistake"
-          """Subject.ofFunction "mean of the batch" (Input.Tokens(4, 6, 6)) Promises.pointwise (fun x -> x + x.mean([| 0L |], true))"""
+          """Subject.ofFunction "mean of the batch" (Signature.Tokens(4, 6, 6)) Promises.pointwise (fun x -> x + x.mean([| 0L |], true))"""
           (fun ended page ->
               Expect.equal ended.Code 1 $"the exit code; {ended.Error}"
               Expect.stringContains ended.Output "mean of the batch" "the subject"

@@ -144,6 +144,9 @@ public sealed record TrainingOptions
             CheckpointEverySteps = checkpointEverySteps ?? CheckpointEverySteps,
         };
 
+    /// <summary>A copy whose gradients are not clipped.</summary>
+    public TrainingOptions WithoutClipNorm() => this with { ClipNorm = null };
+
     /// <summary>The mistakes in these options, each with its value and what would be right; empty: none.</summary>
     public IReadOnlyList<string> Check()
     {
