@@ -46,9 +46,14 @@ let main (arguments: string array) : int =
 /// The child's exit status after a signal that is sent once it is ready.
 let private interrupted (arguments: string list) (number: int) =
     let start =
+        // Where this process was started with interruptions ignored, as shells do behind an `&`, the child hears them all the same.
         ProcessStartInfo(
-            "dotnet",
-            Assembly.GetExecutingAssembly().Location :: Mode :: arguments,
+            "env",
+            [ "--default-signal=INT"
+              "dotnet"
+              Assembly.GetExecutingAssembly().Location
+              Mode ]
+            @ arguments,
             RedirectStandardOutput = true
         )
 

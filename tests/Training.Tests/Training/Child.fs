@@ -68,9 +68,10 @@ let start (arguments: string list) =
         | _ -> "dotnet"
 
     let start =
+        // Where this process was started with interruptions ignored, as shells do behind an `&`, the child hears them all the same.
         ProcessStartInfo(
-            host,
-            self :: Mode :: arguments,
+            "env",
+            "--default-signal=INT" :: host :: self :: Mode :: arguments,
             RedirectStandardOutput = true,
             UseShellExecute = false
         )
