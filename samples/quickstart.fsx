@@ -1,5 +1,5 @@
 // The main job: declare two small local-attention models, train both on Fashion-MNIST, compare, save, load.
-//   ./run.sh                                    under four minutes on two cores
+//   ./run.sh                                    some four minutes on two cores
 //   LOCALATTENTION_QUICK=1 ./run.sh             a few hundred images, seconds: shows that everything works
 #load "../LocalAttention.fsx"
 
