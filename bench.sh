@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./bench.sh              sets up, builds, and measures ours and the peers in turns; prints a table, writes bench/results/
-# ./bench.sh --quick      in under two minutes
+# ./bench.sh --quick      in about two minutes
 # ./bench.sh --only NAME  only that work; more names, and * for any letters, are taken too; --list has the names
 # ./bench.sh --json       one JSON array on standard output, and nothing else
 # ./bench.sh --kernels    our own kernels alone, by BenchmarkDotNet

@@ -4,7 +4,7 @@ using LocalAttention.Bench.Works;
 namespace LocalAttention.Bench;
 
 /// <summary>What the command line asks for.</summary>
-/// <param name="Quick">A look, in under two minutes.</param>
+/// <param name="Quick">A look, in about two minutes.</param>
 /// <param name="Json">The array alone on standard output.</param>
 /// <param name="Kernels">Our own kernels by BenchmarkDotNet, in place of the comparison.</param>
 /// <param name="Works">What is measured.</param>
@@ -14,7 +14,7 @@ public sealed record Options(bool Quick, bool Json, bool Kernels, IReadOnlyList<
     public const string Usage =
         """
         ./bench.sh                 measures ours and the peers, interleaved: about ten minutes
-        ./bench.sh --quick         only comparisons that have a target, fewer repetitions: under two minutes
+        ./bench.sh --quick         only comparisons that have a target, fewer repetitions: about two minutes
         ./bench.sh --only NAME…    only these works; * stands for any letters: --only 'qna-*'
         ./bench.sh --json          one JSON array on standard output, and nothing else
         ./bench.sh --kernels       our own kernels alone, by BenchmarkDotNet, with their rooflines

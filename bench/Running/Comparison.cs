@@ -9,7 +9,7 @@ namespace LocalAttention.Bench.Running;
 /// <param name="SecondsOfOne">Seconds after which a slow contestant, once measured, rests for the remaining rounds.</param>
 public sealed record Patience(double Seconds, int FewestRounds, int MostRounds, double SecondsOfOne)
 {
-    /// <summary>A look, in under two minutes for everything.</summary>
+    /// <summary>A look, in about two minutes for everything.</summary>
     public static Patience Quick { get; } = new(1.5, 1, 5, SecondsOfOne: 2.5);
 
     /// <summary>A measurement, in about ten minutes for everything.</summary>
