@@ -71,7 +71,7 @@ let command: Command =
         ExampledCommand(
             "bench",
             "Measures ours and the peers in turns, as ./bench.sh does, which gets all other arguments: --quick, --only NAME, --list, --kernels.",
-            [ "bench --quick", "in under two minutes"
+            [ "bench --quick", "in about two minutes"
               "bench --only 'slide*' --json", "some of it, for a script" ]
         )
 
