@@ -37,12 +37,7 @@ module Measuring =
 
     /// The shape of an input of some size.
     let shape (subject: Subject) (batch: int) (size: ImageSize) : int64 list =
-        let channels, height, width =
-            int64 subject.Channels, int64 size.Height, int64 size.Width
-
-        match subject.Layout with
-        | Layout.Images -> [ int64 batch; channels; height; width ]
-        | Layout.Tokens -> [ int64 batch; height; width; channels ]
+        subject.Layout.Shape(batch, subject.Channels, size)
 
     /// An input of the subject's size between -1 and 1, which follows from the seed: the same numbers in every type of
     /// element, but for their rounding.

@@ -13,6 +13,15 @@ type Layout =
     /// Maps of tokens, `[B, H, W, C]`, as attention layers do.
     | Tokens
 
+    /// The shape of a batch of so many, of some channels and size.
+    member layout.Shape(batch: int, channels: int, size: ImageSize) : int64 list =
+        let batch, channels = int64 batch, int64 channels
+        let height, width = int64 size.Height, int64 size.Width
+
+        match layout with
+        | Images -> [ batch; channels; height; width ]
+        | Tokens -> [ batch; height; width; channels ]
+
 /// A subject built: weights in memory, of one type of element.
 type Instance =
     inherit IDisposable

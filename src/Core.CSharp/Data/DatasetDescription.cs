@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LocalAttention.Core.Checkpoints;
 using LocalAttention.Core.Specification;
 
@@ -15,14 +14,7 @@ public sealed record DatasetDescription(ValueList<string> Classes, Normalization
     /// <summary>The key of the metadata.</summary>
     public const string Key = "local_attention.dataset";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        MaxDepth = 8,
-        UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-        AllowDuplicateProperties = false,
-    };
+    private static readonly MetadataJson<DatasetDescription> Json = new("the data set", depth: 8);
 
     /// <summary>That of a data set.</summary>
     public static DatasetDescription Of(ImageDataset dataset)
@@ -33,7 +25,7 @@ public sealed record DatasetDescription(ValueList<string> Classes, Normalization
 
     /// <summary>The metadata that holds it.</summary>
     public IReadOnlyDictionary<string, string> ToMetadata() =>
-        new Dictionary<string, string> { [Key] = JsonSerializer.Serialize(this, Json) };
+        new Dictionary<string, string> { [Key] = Json.Write(this) };
 
     /// <summary>What a file's metadata holds; none: nothing of this kind.</summary>
     /// <param name="path">The file, for messages.</param>
@@ -44,19 +36,11 @@ public sealed record DatasetDescription(ValueList<string> Classes, Normalization
         ArgumentNullException.ThrowIfNull(metadata);
         if (!metadata.TryGetValue(Key, out var json))
             return null;
-        try
-        {
-            var description = JsonSerializer.Deserialize<DatasetDescription>(json, Json)
-                ?? throw new JsonException("the text is null");
-            return description.Normalization.Deviation.All(deviation => double.IsFinite(deviation) && deviation > 0)
-                    && description.Normalization.Mean.All(double.IsFinite)
-                    && description.Normalization.Mean.Count == description.Normalization.Deviation.Count
-                ? description
-                : throw new JsonException("means and deviations must be as many and finite, deviations above 0");
-        }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
-        {
-            throw new CheckpointException(path, $"the data set in the metadata cannot be read: {error.Message}", error);
-        }
+        var description = Json.Read(path, json);
+        return description.Normalization.Deviation.All(deviation => double.IsFinite(deviation) && deviation > 0)
+                && description.Normalization.Mean.All(double.IsFinite)
+                && description.Normalization.Mean.Count == description.Normalization.Deviation.Count
+            ? description
+            : throw Json.Unreadable(path, "means and deviations must be as many and finite, deviations above 0");
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LocalAttention.Core.Checkpoints;
 using LocalAttention.Core.Specification;
 
@@ -15,16 +14,9 @@ internal sealed record TrainingState(
 {
     public const string Key = "local_attention.training";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        MaxDepth = 16,
-        UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-        AllowDuplicateProperties = false,
-    };
+    private static readonly MetadataJson<TrainingState> Json = new("the training", depth: 16);
 
-    public string Write() => JsonSerializer.Serialize(this, Json);
+    public string Write() => Json.Write(this);
 
     /// <exception cref="CheckpointException">The file holds no training, or a damaged one.</exception>
     public static TrainingState Read(SafetensorsFile file)
@@ -35,15 +27,7 @@ internal sealed record TrainingState(
                 file.Path,
                 $"the metadata holds no training (key '{Key}'); this is a model alone: load it and start a new training");
         }
-        TrainingState state;
-        try
-        {
-            state = JsonSerializer.Deserialize<TrainingState>(json, Json) ?? throw new JsonException("the text is null");
-        }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
-        {
-            throw new CheckpointException(file.Path, $"the training in the metadata cannot be read: {error.Message}", error);
-        }
+        var state = Json.Read(file.Path, json);
         if (state.Options.Check() is { Count: > 0 } mistakes)
         {
             throw new CheckpointException(

@@ -21,12 +21,7 @@ type Input =
 
     /// The shape of the tensor in a layout.
     member input.Shape(layout: Layout) : int64 list =
-        let batch, channels = int64 input.Batch, int64 input.Channels
-        let height, width = int64 input.Size.Height, int64 input.Size.Width
-
-        match layout with
-        | Layout.Images -> [ batch; channels; height; width ]
-        | Layout.Tokens -> [ batch; height; width; channels ]
+        layout.Shape(input.Batch, input.Channels, input.Size)
 
     /// <summary>
     /// The tensor, on the CPU. Equal inputs have equal numbers: those of double precision, rounded to the type of element.

@@ -32,18 +32,8 @@ let private small = ImageSize.Square 32
 let private pvt =
     Pvt.Create("small-pvt", [| 4; 8 |], [| 1; 2 |], [| 1; 2 |], [| 2; 1 |], [| 2.0; 2.0 |], small, 3)
 
-let private pvtV2 classes =
-    PvtV2.Create(
-        "small-pvt-v2",
-        [| 4; 8 |],
-        [| 1; 1 |],
-        [| 1; 2 |],
-        false,
-        [| 2; 1 |],
-        [| 2.0; 2.0 |],
-        small,
-        classes
-    )
+let private pvtV2 name linear classes =
+    PvtV2.Create(name, [| 4; 8 |], [| 1; 1 |], [| 1; 2 |], linear, [| 2; 1 |], [| 2.0; 2.0 |], small, classes)
 
 /// Learned vectors on a grid of any size: what is added to the tokens is seen where nothing else is left, as the
 /// projection of the patches is zero and the block's branches are scaled by zero.
@@ -187,7 +177,7 @@ let private normalised =
             NdArray.map2 (-) pooled (mean (List.last (features model images)))
             |> NdArray.largest
 
-        Expect.isLessThan (difference (pvtV2 0)) 1e-14 "PVTv2: a sum of 16 numbers"
+        Expect.isLessThan (difference (pvtV2 "small-pvt-v2" false 0)) 1e-14 "PVTv2: a sum of 16 numbers"
 
         let swin = Swin.Create("small-swin", 4, [| 1; 1 |], [| 1; 1 |], 4, small, 0)
         Expect.isGreaterThan (difference swin) 1e-3 "Swin's are before the head's norm"
@@ -196,17 +186,8 @@ let private normalised =
 let private everyFamily =
     let models =
         [ pvt
-          pvtV2 3
-          PvtV2.Create(
-              "small-pvt-v2-li",
-              [| 4; 8 |],
-              [| 1; 1 |],
-              [| 1; 2 |],
-              true,
-              [| 2; 1 |],
-              [| 2.0; 2.0 |],
-              small
-          )
+          pvtV2 "small-pvt-v2" false 3
+          pvtV2 "small-pvt-v2-li" true 1000
           CSwin.Create("small-cswin", 4, [| 1; 1 |], [| 2; 2 |], [| 2; 2 |], small)
           Nat.Create("small-nat", 4, [| 2; 1 |], [| 2; 2 |], 2.0, 3, [| 2; 1 |], Nullable 1e-5, small)
           Variants.Slide(pvt) |> fun slide -> slide.With(head = AveragePoolHead 3)
