@@ -13,4 +13,9 @@ public enum Backend
     /// C# over the processor's vectors: float32 and float64, and bfloat16 without gradients; differentiable once.
     /// </summary>
     FusedCpu,
+
+    /// <summary>
+    /// CUDA kernels, compiled for the device at run time: float32, float16 and bfloat16, sums in float32; differentiable once.
+    /// </summary>
+    FusedCuda,
 }

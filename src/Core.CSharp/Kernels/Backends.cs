@@ -1,3 +1,4 @@
+using LocalAttention.Core.Kernels.Cuda;
 using LocalAttention.Core.Kernels.Simd;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -37,22 +38,28 @@ public static class Backends
 
     /// <summary>What a layer does with such a map.</summary>
     /// <param name="map">The layer's input.</param>
-    /// <returns><see cref="Backend.Composite"/> or <see cref="Backend.FusedCpu"/>.</returns>
-    /// <exception cref="NotSupportedException"><see cref="Backend.FusedCpu"/> is asked for and does not take the map.</exception>
+    /// <returns>One of the backends other than <see cref="Backend.Auto"/>.</returns>
+    /// <exception cref="NotSupportedException">A fused backend is asked for and does not take the map.</exception>
     public static Backend For(Tensor map)
     {
         ArgumentNullException.ThrowIfNull(map);
-        if (Preferred == Backend.Composite)
+        var preferred = Preferred;
+        if (preferred == Backend.Auto)
         {
-            return Backend.Composite;
+            return map.device_type == DeviceType.CPU
+                ? ObstacleToFusedCpu(map) is null ? Backend.FusedCpu : Backend.Composite
+                : ObstacleToFusedCuda(map) is null ? Backend.FusedCuda : Backend.Composite;
         }
-        var obstacle = ObstacleToFusedCpu(map);
-        if (obstacle is not null && Preferred == Backend.FusedCpu)
+        var obstacle = preferred switch
         {
-            throw new NotSupportedException(
-                $"the backend {Backend.FusedCpu} is asked for, but {obstacle}; use {Backend.Composite} or {Backend.Auto}");
-        }
-        return obstacle is null ? Backend.FusedCpu : Backend.Composite;
+            Backend.FusedCpu => ObstacleToFusedCpu(map),
+            Backend.FusedCuda => ObstacleToFusedCuda(map),
+            _ => null,
+        };
+        return obstacle is null
+            ? preferred
+            : throw new NotSupportedException(
+                $"the backend {preferred} is asked for, but {obstacle}; use {Backend.Composite} or {Backend.Auto}");
     }
 
     /// <summary>What runs here, in words: for a printed model.</summary>
@@ -88,6 +95,11 @@ public static class Backends
         : !Computes(map.dtype) ? $"the map has elements of {map.dtype}"
         : map.dtype == ScalarType.BFloat16 && is_grad_enabled() ? "bfloat16 has no fused gradients; disable them by no_grad()"
         : null;
+
+    private static string? ObstacleToFusedCuda(Tensor map) =>
+        map.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
+            ? $"the map has elements of {map.dtype}"
+            : CudaDevices.Find(map, out var obstacle) is null ? obstacle : null;
 
     private static bool Computes(ScalarType dtype) => dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
 
