@@ -1,4 +1,5 @@
 using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Cuda;
 using LocalAttention.Core.Kernels.Neighbourhood;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
@@ -97,9 +98,7 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>, IReceivedAtt
         var (down, right) = Padding(height, width);
         var padded = down + right > 0 ? nn.functional.pad(map, [0, 0, 0, right, 0, down]) : map;
         var projected = Projection.Apply(qkv, padded);
-        var attended = Backends.For(padded) == Backend.FusedCpu
-            ? FusedNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb)
-            : NeighbourhoodAggregation.Attend(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb);
+        var attended = Attend(Backends.For(padded), projected);
         var cut = down + right > 0 ? attended.narrow(1, 0, height).narrow(2, 0, width) : attended;
         return Projection.Apply(proj, cut).MoveToOuterDisposeScope();
     }
@@ -115,6 +114,14 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>, IReceivedAtt
             .Received(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb, (height, width))
             .narrow(1, 0, height).narrow(2, 0, width).MoveToOuterDisposeScope();
     }
+
+    private Tensor Attend(Backend backend, Tensor projected) => backend switch
+    {
+        Backend.FusedCpu => FusedNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
+        Backend.FusedCuda when CudaNeighbourhood.Takes(_channels / _attention.Heads) =>
+            CudaNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
+        _ => NeighbourhoodAggregation.Attend(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
+    };
 
     private (long Down, long Right) Padding(long height, long width)
     {

@@ -28,6 +28,9 @@ internal readonly struct CudaArgument
     /// <summary>A tensor of which the kernel writes every element, whatever it held; none: a null pointer.</summary>
     public static CudaArgument Write(Tensor? tensor) => Of(CudaArgumentKind.Write, tensor);
 
+    /// <summary>A tensor that the kernel changes in part, or reads and writes.</summary>
+    public static CudaArgument Update(Tensor tensor) => Of(CudaArgumentKind.Update, tensor);
+
     /// <summary>A 32-bit integer, <c>int</c> in the kernel.</summary>
     public static implicit operator CudaArgument(int value) => new(CudaArgumentKind.Int32, (uint)value, null);
 
@@ -53,6 +56,9 @@ internal enum CudaArgumentKind
 
     /// <summary>A tensor that is written whole.</summary>
     Write,
+
+    /// <summary>A tensor that is changed in part.</summary>
+    Update,
 
     /// <summary>A 32-bit integer.</summary>
     Int32,

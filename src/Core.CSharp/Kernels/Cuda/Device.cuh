@@ -7,11 +7,18 @@
 
 #if !defined(EMULATED)
 #define DEVICE __device__ __forceinline__
+// With THREADS among the constants, registers are shared out so that a block of as many threads can start.
+#if defined(THREADS)
+#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS)
+#else
 #define KERNEL extern "C" __global__ void
+#endif
 #endif
 
 #define WARP 32
 #define ALL_LANES 0xffffffffu
+// The lowest float: where a maximum starts.
+#define LOWEST (-3.402823466e38f)
 
 // ---- Elements -----------------------------------------------------------------------------------------------------
 

@@ -159,7 +159,8 @@ internal static unsafe class FusedNeighbourhood
     private static T* PointerOrNull<T>(Tensor? tensor)
         where T : unmanaged => tensor is null ? null : TensorPointer.Of<T>(tensor);
 
-    private static void Check(Tensor projected, int heads, int window, int dilation, Tensor? rpb)
+    /// <summary>Throws where sizes do not fit each other.</summary>
+    internal static void Check(Tensor projected, int heads, int window, int dilation, Tensor? rpb)
     {
         var sizes = projected.shape;
         if (sizes.Length != 4 || heads < 1 || sizes[3] % (3L * heads) != 0)

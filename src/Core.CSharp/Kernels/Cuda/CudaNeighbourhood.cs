@@ -1,0 +1,143 @@
+using LocalAttention.Core.Kernels.Neighbourhood;
+using static TorchSharp.torch;
+
+namespace LocalAttention.Core.Kernels.Cuda;
+
+/// <summary>
+/// Neighbourhood attention on a CUDA device: what <see cref="FusedNeighbourhood"/> computes, by
+/// <c>NeighbourhoodForward.cu</c> and <c>NeighbourhoodBackward.cu</c>.
+/// </summary>
+internal static class CudaNeighbourhood
+{
+    // Blocks that add up one offset's gradients: enough to fill a device for one head and a small window.
+    private const int BiasParts = 8;
+    private const int BiasThreads = 256;
+
+    /// <summary>Whether there are kernels for heads of such a width.</summary>
+    public static bool Takes(int depth) => depth <= NeighbourhoodTile.WidestHead;
+
+    /// <summary>Attends.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[B, H, W, 3C]</c>: all queries, all keys, all values.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="window">Side of the window, <c>k</c>, odd.</param>
+    /// <param name="dilation">Step between the tokens of a window.</param>
+    /// <param name="rpb">Biases by offset, <c>[h, 2k − 1, 2k − 1]</c>, or none.</param>
+    /// <returns><c>[B, H, W, C]</c>.</returns>
+    /// <exception cref="ArgumentException">A size does not fit the others, or no kernel computes the element type.</exception>
+    public static Tensor Apply(Tensor projected, int heads, int window, int dilation, Tensor? rpb)
+    {
+        FusedNeighbourhood.Check(projected, heads, window, dilation, rpb);
+        if (is_grad_enabled() && (projected.requires_grad || rpb is { requires_grad: true }))
+        {
+            return Differentiable.apply(
+                rpb is null ? [projected, heads, window, dilation] : [projected, heads, window, dilation, rpb]);
+        }
+        return Forward(projected, heads, window, dilation, rpb, statistics: null);
+    }
+
+    private static Tensor Forward(Tensor projected, int heads, int window, int dilation, Tensor? rpb, Tensor? statistics)
+    {
+        var output = empty([.. projected.shape[..^1], projected.shape[^1] / 3], dtype: projected.dtype, device: projected.device);
+        if (output.NumberOfElements == 0)
+        {
+            return output;
+        }
+        using var source = CudaElement.Readable(projected);
+        using var biases = rpb is null ? null : CudaElement.Table(rpb);
+        var map = new NeighbourhoodMap(projected, heads, window, dilation, rpb is not null);
+        var device = CudaDevices.For(projected);
+        var tiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Forward, device.Limits.SharedMemory);
+        void Run(int way) => device.Launch(
+            new CudaKernel("NeighbourhoodForward.cu", "neighbourhood_forward", tiles[way].Constants(map)),
+            tiles[way].Grid(map, NeighbourhoodPass.Forward),
+            CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Write(output), CudaArgument.Write(statistics),
+            map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
+        Run(device.Choose($"neighbourhood_forward {map}", tiles.Count, Run));
+        return output;
+    }
+
+    /// <summary>The gradients of the projected map and of the biases; the latter only where they are wanted.</summary>
+    private static (Tensor Projected, Tensor? Biases) Backward(
+        Tensor slope, Tensor projected, Tensor output, Tensor statistics, int heads, int window, int dilation, Tensor? rpb,
+        bool wantsBiases)
+    {
+        var gradient = empty(projected.shape, dtype: projected.dtype, device: projected.device);
+        if (gradient.NumberOfElements == 0)
+        {
+            return (gradient, wantsBiases ? zeros_like(rpb!) : null);
+        }
+        using var source = CudaElement.Readable(projected);
+        using var slopes = CudaElement.Readable(slope);
+        using var biases = rpb is null ? null : CudaElement.Table(rpb);
+        var map = new NeighbourhoodMap(projected, heads, window, dilation, rpb is not null);
+        var device = CudaDevices.For(projected);
+        using var deltas = empty_like(statistics);
+        using var byScore = wantsBiases
+            ? empty(
+                [map.Batch, heads, (long)window * window, map.Height, map.Width], dtype: ScalarType.Float32, device: projected.device)
+            : null;
+
+        var queryTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Queries, device.Limits.SharedMemory);
+        void RunQueries(int way) => device.Launch(
+            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_query_gradients", queryTiles[way].Constants(map)),
+            queryTiles[way].Grid(map, NeighbourhoodPass.Queries),
+            CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(output), CudaArgument.Read(slopes),
+            CudaArgument.Read(statistics), CudaArgument.Update(gradient), CudaArgument.Write(deltas), CudaArgument.Write(byScore),
+            map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
+        RunQueries(device.Choose($"neighbourhood_query_gradients {map} {wantsBiases}", queryTiles.Count, RunQueries));
+
+        var keyTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Keys, device.Limits.SharedMemory);
+        void RunKeys(int way) => device.Launch(
+            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_key_gradients", keyTiles[way].Constants(map)),
+            keyTiles[way].Grid(map, NeighbourhoodPass.Keys),
+            CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(slopes), CudaArgument.Read(statistics),
+            CudaArgument.Read(deltas), CudaArgument.Update(gradient),
+            map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
+        RunKeys(device.Choose($"neighbourhood_key_gradients {map}", keyTiles.Count, RunKeys));
+        return (gradient, byScore is null ? null : BiasGradients(device, map, queryTiles[0], byScore, rpb!));
+    }
+
+    private static Tensor BiasGradients(
+        ICudaDevice device, in NeighbourhoodMap map, NeighbourhoodTile tile, Tensor byScore, Tensor rpb)
+    {
+        var offsets = (2L * map.Window) - 1;
+        using var sums = empty([BiasParts, map.Heads, offsets, offsets], dtype: ScalarType.Float32, device: rpb.device);
+        // The tile plays no part in it: any constants of the file serve.
+        device.Launch(
+            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_bias_gradients", tile.Constants(map, BiasThreads)),
+            new CudaGrid(offsets * offsets, map.Heads, BiasParts, BiasThreads, BiasThreads / 32 * sizeof(float)),
+            CudaArgument.Read(byScore), CudaArgument.Write(sums),
+            map.Batch, map.Height, map.Width, map.Heads, map.Dilation, BiasParts);
+        using var sum = sums.sum([0]);
+        return sum.to_type(rpb.dtype);
+    }
+
+    /// <summary>The graph's node: inputs are those of <see cref="Apply"/>, the biases last or left out.</summary>
+    private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
+    {
+        private const string Arguments = nameof(Arguments);
+
+        public override string Name => nameof(CudaNeighbourhood);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var (projected, heads, window, dilation) = ((Tensor)vars[0], (int)vars[1], (int)vars[2], (int)vars[3]);
+            var rpb = vars.Length > 4 ? (Tensor)vars[4] : null;
+            var statistics = empty([.. projected.shape[..^1], heads], dtype: ScalarType.Float32, device: projected.device);
+            var output = Forward(projected, heads, window, dilation, rpb, statistics);
+            ctx.save_for_backward(rpb is null ? [projected, output, statistics] : [projected, output, statistics, rpb]);
+            ctx.save_data(Arguments, (heads, window, dilation, rpb is { requires_grad: true }));
+            return output;
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            var saved = ctx.get_saved_variables();
+            var rpb = saved.Count > 3 ? saved[3] : null;
+            var (heads, window, dilation, wantsBiases) = ((int, int, int, bool))ctx.get_data(Arguments);
+            var (projected, biases) =
+                Backward(grad_output, saved[0], saved[1], saved[2], heads, window, dilation, rpb, wantsBiases);
+            return rpb is null ? [projected, null!, null!, null!] : [projected, null!, null!, null!, biases!];
+        }
+    }
+}

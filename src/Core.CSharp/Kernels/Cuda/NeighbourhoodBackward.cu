@@ -1,0 +1,232 @@
+// Neighbourhood attention's gradients. With p_ij the weight that query i gives to key j, and δ_i = dO_i·O_i:
+//   ds_ij = p_ij (dO_i·v_j − δ_i)    dq_i = scale Σ_j ds_ij k_j    dk_j = scale Σ_i ds_ij q_i    dv_j = Σ_i p_ij dO_i
+// Weights are computed again from what the forward pass kept: the logarithm of each query's sum of exponentials. One kernel
+// goes over the keys of each query, one over the queries of each key; both gather, so that no order of additions is open.
+// The biases' gradient adds up ds by offset, which the first kernel leaves behind where it is wanted.
+#include "Neighbourhood.cuh"
+
+// A key near an edge is seen by queries up to k − 1 away.
+#define STAGED_COLUMNS (TILE_COLUMNS + 2 * (WINDOW - 1))
+#define STAGED_BYTES (CHUNK * STAGED_COLUMNS * STRIDE * 4)
+#define NUMBER_BYTES ((CHUNK * STAGED_COLUMNS * 4 + 15) / 16 * 16)
+
+DEVICE void stage_biases(const float* biases, int head, const Shared<float>& table) {
+    if (HAS_BIAS)
+        for (int index = threadIdx.x; index < OFFSETS * OFFSETS; index += blockDim.x)
+            table[index] = biases[static_cast<long long>(head) * OFFSETS * OFFSETS + index];
+}
+
+// The gradient of queries, the first C channels of gradient [B, H, W, 3C]; deltas [B, H, W, h]; and by_score
+// [B, h, k², H, W], the gradient of the scores, or null. Shared: 2·STAGED_BYTES, and the biases.
+KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, const float* __restrict__ biases,
+                                     const ELEMENT* __restrict__ output, const ELEMENT* __restrict__ slopes,
+                                     const float* __restrict__ statistics, ELEMENT* __restrict__ gradient,
+                                     float* __restrict__ deltas, float* __restrict__ by_score, int height, int width,
+                                     int heads, int dilation, float scale) {
+    const Tile tile(height, width, heads, dilation);
+    if (tile.is_empty()) return;
+    const Shared<float> keys(0), values(STAGED_BYTES), table(2 * STAGED_BYTES);
+    const int lane = threadIdx.x % SPLIT;
+    const int group = threadIdx.x / SPLIT;
+    const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
+    const int row = min(tile.top + group / GROUPS_ACROSS, tile.bottom);
+    const int column = tile.left + group % GROUPS_ACROSS * TOKENS;
+    const int channels = heads * DEPTH;
+    const long long step = 3LL * channels;
+    const ELEMENT* own = projected + tile.head * DEPTH;
+
+    float query[TOKENS][8], slope[TOKENS][8], sums[TOKENS][8], statistic[TOKENS], delta[TOKENS];
+    int first[TOKENS];
+#pragma unroll
+    for (int t = 0; t < TOKENS; ++t) {
+        const long long token = tile.token(row, min(column + t, tile.right));
+        float result[8];
+        read_share(own + token * step, lane, scale, query[t]);
+        read_share(slopes + token * channels + tile.head * DEPTH, lane, 1.0f, slope[t]);
+        read_share(output + token * channels + tile.head * DEPTH, lane, 1.0f, result);
+        delta[t] = sum_over<SPLIT>(product(slope[t], result));
+        statistic[t] = statistics[token * heads + tile.head];
+        first[t] = is_inside && column + t <= tile.right ? tile.columns.first_key(column + t) : NOWHERE;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sums[t][i] = 0.0f;
+    }
+    stage_biases(biases, tile.head, table);
+
+    const int first_row = tile.rows.first_key(row);
+    const int begin = tile.columns.first_key(min(column, tile.right));
+    const int span = most(tile.columns.first_key(min(column + TOKENS - 1, tile.right)) + WINDOW - begin);
+    const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
+    const int staged_left = tile.columns.first_key(tile.left);
+    const int staged_right = tile.columns.first_key(tile.right) + WINDOW - 1;
+    const long long plane = static_cast<long long>(height) * width;
+
+    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+        __syncthreads();
+        stage(own + channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f, keys);
+        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f,
+              values);
+        __syncthreads();
+        for (int down = 0; down < rows; ++down) {
+            const int key_row = chunk + down;
+            const bool sees_row = key_row >= first_row && key_row < first_row + WINDOW;
+            if (!__any_sync(ALL_LANES, sees_row)) continue;
+            for (int across = 0; across < span; ++across) {
+                const int key_column = begin + across;
+                const int place = down * STAGED_COLUMNS + min(key_column, staged_right) - staged_left;
+                float key[8], value[8];
+                read_staged(keys, place, lane, key);
+                read_staged(values, place, lane, value);
+#pragma unroll
+                for (int t = 0; t < TOKENS; ++t) {
+                    const bool sees = sees_row && key_column >= first[t] && key_column < first[t] + WINDOW;
+                    float score = sum_over<SPLIT>(sees ? product(query[t], key) : 0.0f);
+                    const float by_weight = sum_over<SPLIT>(sees ? product(slope[t], value) : 0.0f);
+                    if (!sees) continue;
+                    if (HAS_BIAS)
+                        score += table[(key_row - row + WINDOW - 1) * OFFSETS + key_column - column - t + WINDOW - 1];
+                    const float by_own = __expf(score - statistic[t]) * (by_weight - delta[t]);
+                    add_scaled(sums[t], by_own, key);
+                    if (by_score != nullptr && lane == 0) {
+                        const int sample = (key_row - first_row) * WINDOW + key_column - first[t];
+                        const long long map = (static_cast<long long>(tile.image) * heads + tile.head) * (WINDOW * WINDOW) + sample;
+                        by_score[map * plane + tile.rows.token(row) * width + tile.columns.token(column + t)] = by_own;
+                    }
+                }
+            }
+        }
+    }
+
+#pragma unroll
+    for (int t = 0; t < TOKENS; ++t) {
+        if (first[t] == NOWHERE) continue;
+        const long long token = tile.token(row, column + t);
+        write_share(gradient + token * step + tile.head * DEPTH, lane, scale, sums[t]);
+        if (lane == 0) deltas[token * heads + tile.head] = delta[t];
+    }
+}
+
+// The gradients of keys and values, the other channels of gradient. Here a thread's tokens are keys, and queries with their
+// slopes go through shared memory. Shared: 2·STAGED_BYTES, 2·NUMBER_BYTES, and the biases.
+KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const float* __restrict__ biases,
+                                   const ELEMENT* __restrict__ slopes, const float* __restrict__ statistics,
+                                   const float* __restrict__ deltas, ELEMENT* __restrict__ gradient, int height, int width,
+                                   int heads, int dilation, float scale) {
+    const Tile tile(height, width, heads, dilation);
+    if (tile.is_empty()) return;
+    const Shared<float> queries(0), staged_slopes(STAGED_BYTES), staged_statistics(2 * STAGED_BYTES),
+        staged_deltas(2 * STAGED_BYTES + NUMBER_BYTES), table(2 * STAGED_BYTES + 2 * NUMBER_BYTES);
+    const int lane = threadIdx.x % SPLIT;
+    const int group = threadIdx.x / SPLIT;
+    const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
+    const int row = min(tile.top + group / GROUPS_ACROSS, tile.bottom);
+    const int column = tile.left + group % GROUPS_ACROSS * TOKENS;
+    const int channels = heads * DEPTH;
+    const long long step = 3LL * channels;
+    const ELEMENT* own = projected + tile.head * DEPTH;
+    const ELEMENT* own_slopes = slopes + tile.head * DEPTH;
+
+    float key[TOKENS][8], value[TOKENS][8], by_key[TOKENS][8], by_value[TOKENS][8];
+    int first[TOKENS], last[TOKENS];
+#pragma unroll
+    for (int t = 0; t < TOKENS; ++t) {
+        const long long token = tile.token(row, min(column + t, tile.right));
+        read_share(own + token * step + channels, lane, 1.0f, key[t]);
+        read_share(own + token * step + 2 * channels, lane, 1.0f, value[t]);
+        const bool is_key = is_inside && column + t <= tile.right;
+        first[t] = is_key ? tile.columns.first_query(column + t) : NOWHERE;
+        last[t] = is_key ? tile.columns.last_query(column + t) : -1;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) by_key[t][i] = by_value[t][i] = 0.0f;
+    }
+    stage_biases(biases, tile.head, table);
+
+    const int first_row = tile.rows.first_query(row), last_row = tile.rows.last_query(row);
+    const int begin = tile.columns.first_query(min(column, tile.right));
+    const int span = most(tile.columns.last_query(min(column + TOKENS - 1, tile.right)) + 1 - begin);
+    const int staged_top = tile.rows.first_query(tile.top), staged_bottom = tile.rows.last_query(tile.bottom);
+    const int staged_left = tile.columns.first_query(tile.left);
+    const int staged_right = tile.columns.last_query(tile.right);
+    const int staged_width = staged_right - staged_left + 1;
+
+    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+        __syncthreads();
+        stage(own, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, scale, queries);
+        stage(own_slopes, channels, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, staged_slopes);
+        for (int index = threadIdx.x; index < rows * staged_width; index += blockDim.x) {
+            const int down = index / staged_width, across = index % staged_width;
+            const long long number = tile.token(chunk + down, staged_left + across) * heads + tile.head;
+            staged_statistics[down * STAGED_COLUMNS + across] = statistics[number];
+            staged_deltas[down * STAGED_COLUMNS + across] = deltas[number];
+        }
+        __syncthreads();
+        for (int down = 0; down < rows; ++down) {
+            const int query_row = chunk + down;
+            const bool sees_row = query_row >= first_row && query_row <= last_row;
+            if (!__any_sync(ALL_LANES, sees_row)) continue;
+            for (int across = 0; across < span; ++across) {
+                const int query_column = begin + across;
+                const int place = down * STAGED_COLUMNS + min(query_column, staged_right) - staged_left;
+                float query[8], slope[8];
+                read_staged(queries, place, lane, query);
+                read_staged(staged_slopes, place, lane, slope);
+                const float statistic = staged_statistics[place], delta = staged_deltas[place];
+#pragma unroll
+                for (int t = 0; t < TOKENS; ++t) {
+                    const bool sees = sees_row && query_column >= first[t] && query_column <= last[t];
+                    float score = sum_over<SPLIT>(sees ? product(key[t], query) : 0.0f);
+                    const float by_weight = sum_over<SPLIT>(sees ? product(value[t], slope) : 0.0f);
+                    if (!sees) continue;
+                    if (HAS_BIAS)
+                        score += table[(row - query_row + WINDOW - 1) * OFFSETS + column + t - query_column + WINDOW - 1];
+                    const float weight = __expf(score - statistic);
+                    add_scaled(by_value[t], weight, slope);
+                    add_scaled(by_key[t], weight * (by_weight - delta), query);
+                }
+            }
+        }
+    }
+
+#pragma unroll
+    for (int t = 0; t < TOKENS; ++t) {
+        if (first[t] == NOWHERE) continue;
+        ELEMENT* target = gradient + tile.token(row, column + t) * step + tile.head * DEPTH;
+        write_share(target + channels, lane, 1.0f, by_key[t]);
+        write_share(target + 2 * channels, lane, 1.0f, by_value[t]);
+    }
+}
+
+// The biases' gradient by parts [parts, h, 2k−1, 2k−1]: a block adds up one offset of one head over the rows of its part, from
+// by_score [B, h, k², H, W]. Each element of that is read once.
+KERNEL neighbourhood_bias_gradients(const float* __restrict__ by_score, float* __restrict__ sums, int batch, int height,
+                                    int width, int heads, int dilation, int parts) {
+    const Shared<float> by_warp(0);
+    const int offset = blockIdx.x, head = blockIdx.y, part = blockIdx.z;
+    const int down = offset / OFFSETS - (WINDOW - 1), across = offset % OFFSETS - (WINDOW - 1);
+    const long long lines = static_cast<long long>(batch) * height;
+    const long long plane = static_cast<long long>(height) * width;
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
+    float sum = 0.0f;
+    for (long long line = lines * part / parts + warp; line < lines * (part + 1) / parts; line += warps) {
+        const int row = static_cast<int>(line % height);
+        const Side rows(height, dilation, row % dilation);
+        // The row's place in a window: where this offset leads, counted from the window's first key.
+        const int key_row = row / dilation + down - rows.first_key(row / dilation);
+        if (key_row < 0 || key_row >= WINDOW) continue;
+        const float* image = by_score + (line / height * heads + head) * (WINDOW * WINDOW) * plane + static_cast<long long>(row) * width;
+        for (int column = lane; column < width; column += WARP) {
+            const Side columns(width, dilation, column % dilation);
+            const int key_column = column / dilation + across - columns.first_key(column / dilation);
+            if (key_column >= 0 && key_column < WINDOW) sum += image[(key_row * WINDOW + key_column) * plane + column];
+        }
+    }
+    sum = sum_over<WARP>(sum);
+    if (lane == 0) by_warp[warp] = sum;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        float whole = 0.0f;
+        for (int index = 0; index < warps; ++index) whole += by_warp[index];
+        sums[(static_cast<long long>(part) * heads + head) * (OFFSETS * OFFSETS) + offset] = whole;
+    }
+}
