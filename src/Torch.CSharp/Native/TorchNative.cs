@@ -195,6 +195,10 @@ internal static unsafe partial class TorchNative
     [LibraryImport(Library)] internal static partial int tn_cuda_devices();
     [LibraryImport(Library)] internal static partial byte tn_cuda_synchronize(int device);
     [LibraryImport(Library)] internal static partial nint tn_cuda_current_stream(int device);
+    [LibraryImport(Library)] internal static partial nint tn_cuda_graph_begin(int device);
+    [LibraryImport(Library)] internal static partial byte tn_cuda_graph_end(nint graph);
+    [LibraryImport(Library)] internal static partial byte tn_cuda_graph_replay(nint graph);
+    [LibraryImport(Library)] internal static partial void tn_cuda_graph_free(nint graph);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int tn_get_setting(string name);

@@ -18,6 +18,7 @@
 typedef struct tn_tensor_impl* tn_tensor;
 typedef struct tn_generator_impl* tn_generator;
 typedef struct tn_operator_impl* tn_operator_handle;
+typedef struct tn_graph_impl* tn_graph;
 
 // ---- Boxed values -------------------------------------------------------------------------------------------------
 
@@ -196,6 +197,13 @@ TN_API bool tn_cudnn_available();
 TN_API int32_t tn_cuda_devices();
 TN_API bool tn_cuda_synchronize(int32_t device);
 TN_API void* tn_cuda_current_stream(int32_t device);  // 0 for the default stream, and where built without CUDA
+
+// Records what the calling thread launches until the end, on a stream of the graph's own; 0 where that cannot be. A graph
+// whose recording did not end well can only be freed. Replaying puts the whole on the current stream.
+TN_API tn_graph tn_cuda_graph_begin(int32_t device);
+TN_API bool tn_cuda_graph_end(tn_graph graph);
+TN_API bool tn_cuda_graph_replay(tn_graph graph);
+TN_API void tn_cuda_graph_free(tn_graph graph);
 
 // ---- Settings -----------------------------------------------------------------------------------------------------
 
