@@ -5,7 +5,7 @@ namespace LocalAttention.Core.Kernels.Cuda;
 
 /// <summary>
 /// Neighbourhood attention on a CUDA device: what <see cref="FusedNeighbourhood"/> computes, by
-/// <c>NeighbourhoodForward.cu</c> and <c>NeighbourhoodBackward.cu</c>.
+/// <c>NeighbourhoodForward.cu</c> and <c>NeighbourhoodBackward.cu</c>, or <c>NeighbourhoodProducts.cu</c> on tensor cores.
 /// </summary>
 internal static class CudaNeighbourhood
 {
@@ -48,8 +48,7 @@ internal static class CudaNeighbourhood
         var device = CudaDevices.For(projected);
         var tiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Forward, device.Limits.SharedMemory);
         void Run(int way) => device.Launch(
-            new CudaKernel("NeighbourhoodForward.cu", "neighbourhood_forward", tiles[way].Constants(map)),
-            tiles[way].Grid(map, NeighbourhoodPass.Forward),
+            tiles[way].Kernel(NeighbourhoodPass.Forward), tiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Write(output), CudaArgument.Write(statistics),
             map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
         Run(device.Choose($"neighbourhood_forward {map}", tiles.Count, Run));
@@ -79,8 +78,7 @@ internal static class CudaNeighbourhood
 
         var queryTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Queries, device.Limits.SharedMemory);
         void RunQueries(int way) => device.Launch(
-            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_query_gradients", queryTiles[way].Constants(map)),
-            queryTiles[way].Grid(map, NeighbourhoodPass.Queries),
+            queryTiles[way].Kernel(NeighbourhoodPass.Queries), queryTiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(output), CudaArgument.Read(slopes),
             CudaArgument.Read(statistics), CudaArgument.Update(gradient), CudaArgument.Write(deltas), CudaArgument.Write(byScore),
             map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
@@ -88,23 +86,20 @@ internal static class CudaNeighbourhood
 
         var keyTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Keys, device.Limits.SharedMemory);
         void RunKeys(int way) => device.Launch(
-            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_key_gradients", keyTiles[way].Constants(map)),
-            keyTiles[way].Grid(map, NeighbourhoodPass.Keys),
+            keyTiles[way].Kernel(NeighbourhoodPass.Keys), keyTiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(slopes), CudaArgument.Read(statistics),
             CudaArgument.Read(deltas), CudaArgument.Update(gradient),
             map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
         RunKeys(device.Choose($"neighbourhood_key_gradients {map}", keyTiles.Count, RunKeys));
-        return (gradient, byScore is null ? null : BiasGradients(device, map, queryTiles[0], byScore, rpb!));
+        return (gradient, byScore is null ? null : BiasGradients(device, map, byScore, rpb!));
     }
 
-    private static Tensor BiasGradients(
-        ICudaDevice device, in NeighbourhoodMap map, NeighbourhoodTile tile, Tensor byScore, Tensor rpb)
+    private static Tensor BiasGradients(ICudaDevice device, in NeighbourhoodMap map, Tensor byScore, Tensor rpb)
     {
         var offsets = (2L * map.Window) - 1;
         using var sums = empty([BiasParts, map.Heads, offsets, offsets], dtype: ScalarType.Float32, device: rpb.device);
-        // The tile plays no part in it: any constants of the file serve.
         device.Launch(
-            new CudaKernel("NeighbourhoodBackward.cu", "neighbourhood_bias_gradients", tile.Constants(map, BiasThreads)),
+            new CudaKernel("NeighbourhoodBias.cu", "neighbourhood_bias_gradients", $"WINDOW={map.Window} THREADS={BiasThreads}"),
             new CudaGrid(offsets * offsets, map.Heads, BiasParts, BiasThreads, BiasThreads / 32 * sizeof(float)),
             CudaArgument.Read(byScore), CudaArgument.Write(sums),
             map.Batch, map.Height, map.Width, map.Heads, map.Dilation, BiasParts);

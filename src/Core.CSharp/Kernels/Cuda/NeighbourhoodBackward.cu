@@ -2,19 +2,13 @@
 //   ds_ij = p_ij (dO_i·v_j − δ_i)    dq_i = scale Σ_j ds_ij k_j    dk_j = scale Σ_i ds_ij q_i    dv_j = Σ_i p_ij dO_i
 // Weights are computed again from what the forward pass kept: the logarithm of each query's sum of exponentials. One kernel
 // goes over the keys of each query, one over the queries of each key; both gather, so that no order of additions is open.
-// The biases' gradient adds up ds by offset, which the first kernel leaves behind where it is wanted.
-#include "Neighbourhood.cuh"
+// The biases' gradient (NeighbourhoodBias.cu) adds up ds, which the first kernel leaves behind where it is wanted.
+#include "NeighbourhoodShares.cuh"
 
 // A key near an edge is seen by queries up to k − 1 away.
 #define STAGED_COLUMNS (TILE_COLUMNS + 2 * (WINDOW - 1))
 #define STAGED_BYTES (CHUNK * STAGED_COLUMNS * STRIDE * 4)
 #define NUMBER_BYTES ((CHUNK * STAGED_COLUMNS * 4 + 15) / 16 * 16)
-
-DEVICE void stage_biases(const float* biases, int head, const Shared<float>& table) {
-    if (HAS_BIAS)
-        for (int index = threadIdx.x; index < OFFSETS * OFFSETS; index += blockDim.x)
-            table[index] = biases[static_cast<long long>(head) * OFFSETS * OFFSETS + index];
-}
 
 // The gradient of queries, the first C channels of gradient [B, H, W, 3C]; deltas [B, H, W, h]; and by_score
 // [B, h, k², H, W], the gradient of the scores, or null. Shared: 2·STAGED_BYTES, and the biases.
@@ -194,39 +188,5 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
         ELEMENT* target = gradient + tile.token(row, column + t) * step + tile.head * DEPTH;
         write_share(target + channels, lane, 1.0f, by_key[t]);
         write_share(target + 2 * channels, lane, 1.0f, by_value[t]);
-    }
-}
-
-// The biases' gradient by parts [parts, h, 2k−1, 2k−1]: a block adds up one offset of one head over the rows of its part, from
-// by_score [B, h, k², H, W]. Each element of that is read once.
-KERNEL neighbourhood_bias_gradients(const float* __restrict__ by_score, float* __restrict__ sums, int batch, int height,
-                                    int width, int heads, int dilation, int parts) {
-    const Shared<float> by_warp(0);
-    const int offset = blockIdx.x, head = blockIdx.y, part = blockIdx.z;
-    const int down = offset / OFFSETS - (WINDOW - 1), across = offset % OFFSETS - (WINDOW - 1);
-    const long long lines = static_cast<long long>(batch) * height;
-    const long long plane = static_cast<long long>(height) * width;
-    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
-    float sum = 0.0f;
-    for (long long line = lines * part / parts + warp; line < lines * (part + 1) / parts; line += warps) {
-        const int row = static_cast<int>(line % height);
-        const Side rows(height, dilation, row % dilation);
-        // The row's place in a window: where this offset leads, counted from the window's first key.
-        const int key_row = row / dilation + down - rows.first_key(row / dilation);
-        if (key_row < 0 || key_row >= WINDOW) continue;
-        const float* image = by_score + (line / height * heads + head) * (WINDOW * WINDOW) * plane + static_cast<long long>(row) * width;
-        for (int column = lane; column < width; column += WARP) {
-            const Side columns(width, dilation, column % dilation);
-            const int key_column = column / dilation + across - columns.first_key(column / dilation);
-            if (key_column >= 0 && key_column < WINDOW) sum += image[(key_row * WINDOW + key_column) * plane + column];
-        }
-    }
-    sum = sum_over<WARP>(sum);
-    if (lane == 0) by_warp[warp] = sum;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        float whole = 0.0f;
-        for (int index = 0; index < warps; ++index) whole += by_warp[index];
-        sums[(static_cast<long long>(part) * heads + head) * (OFFSETS * OFFSETS) + offset] = whole;
     }
 }

@@ -2,7 +2,7 @@
 //   score[j] = scale · q·K[window_j] + rpb[offset_j]    out = Σ_j softmax_j(score) V[window_j]
 // A thread goes over the keys of its tokens' windows once, with a running maximum; a key's channels in registers serve all
 // its tokens. Bound: reads of shared memory, 2·8 words for 16·TOKENS multiply-adds.
-#include "Neighbourhood.cuh"
+#include "NeighbourhoodShares.cuh"
 
 #define STAGED_COLUMNS (TILE_COLUMNS + WINDOW - 1)
 #define STAGED_BYTES (CHUNK * STAGED_COLUMNS * STRIDE * 4)
@@ -35,9 +35,7 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
 #pragma unroll
         for (int i = 0; i < 8; ++i) sums[t][i] = 0.0f;
     }
-    if (HAS_BIAS)
-        for (int index = threadIdx.x; index < OFFSETS * OFFSETS; index += blockDim.x)
-            table[index] = biases[static_cast<long long>(tile.head) * OFFSETS * OFFSETS + index];
+    stage_biases(biases, tile.head, table);
 
     const int first_row = tile.rows.first_key(row);
     const int begin = tile.columns.first_key(min(column, tile.right));
