@@ -1,4 +1,5 @@
 using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Cuda;
 using LocalAttention.Core.Kernels.QnA;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
@@ -123,6 +124,8 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
 
     private int HeadWidth => _width / _attention.Heads;
 
+    private QnAWindows Windows => new(_windows.Side, _windows.Stride, _windows.Padding, _upsampling);
+
     /// <summary>Attends.</summary>
     /// <param name="map"><c>[B, H, W, C_in]</c>.</param>
     /// <returns><c>[B, H', W', C_out]</c>.</returns>
@@ -135,14 +138,13 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         RequireWindow(height, width);
         using var scope = NewDisposeScope();
         var queries = NormalisedQueries();
-        if (Backends.For(map) == Backend.FusedCpu)
+        var output = Backends.For(map) switch
         {
-            return Fused(map, queries).MoveToOuterDisposeScope();
-        }
-        var scores = Scores(map, queries);
-        var aggregated = QnAAggregation.Attend(
-            scores, to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
-        return to_out.call(Arrange(aggregated)).MoveToOuterDisposeScope();
+            Backend.FusedCpu => Fused(map, queries),
+            Backend.FusedCuda => FusedOnDevice(map, queries),
+            _ => Composite(map, queries),
+        };
+        return output.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -162,6 +164,13 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
             .narrow(1, _windows.Padding, height).narrow(2, _windows.Padding, width).MoveToOuterDisposeScope();
     }
 
+    private Tensor Composite(Tensor map, Tensor queries)
+    {
+        var aggregated = QnAAggregation.Attend(
+            Scores(map, queries), to_v.call(map), PositionTable(queries), ScaleTable(map), Sets, _attention.Heads, _windows);
+        return to_out.call(Arrange(aggregated));
+    }
+
     /// <summary>
     /// The same by fused kernels: one product gives scores and values side by side, one pass aggregates them, one product
     /// follows. Weights are picked in the order of the kernel's vectors; <see cref="QnALayout"/> tells it.
@@ -179,9 +188,19 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
             : null;
         var position = PositionTable(queries) is { } table ? layout.PickColumns(table, 1) : null;
         var scale = layout.PickColumns(ScaleTable(map) ?? ones(1, queries.size(0) * _attention.Heads, dtype: map.dtype), 1);
-        var windows = new QnAWindows(_windows.Side, _windows.Stride, _windows.Padding, _upsampling);
-        var aggregated = FusedQnA.Attend(Projection.Apply(weight, bias, map), position, scale, layout, windows);
+        var aggregated = FusedQnA.Attend(Projection.Apply(weight, bias, map), position, scale, layout, Windows);
         return Projection.Apply(layout.PickValues(to_out.weight, 1), to_out.bias, aggregated);
+    }
+
+    /// <summary>The same on a CUDA device, whose kernels take scores and values in their own order.</summary>
+    private Tensor FusedOnDevice(Tensor map, Tensor queries)
+    {
+        var token = new CudaQnAToken(Sets, _attention.Queries, _attention.Heads, HeadWidth);
+        var weight = token.Join(KeysOfQueries(queries), to_v.weight, 0);
+        var bias = ScoreBias(queries) is { } scoreBias ? token.Join(scoreBias, to_v.bias!, 0) : null;
+        var aggregated = CudaQnA.Attend(
+            Projection.Apply(weight, bias, map), PositionTable(queries), ScaleTable(map), token, Windows);
+        return Projection.Apply(to_out.weight, to_out.bias, aggregated);
     }
 
     /// <summary>q̂: <c>[sets·Nq, h, d]</c>.</summary>
