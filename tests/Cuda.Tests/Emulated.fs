@@ -1,0 +1,56 @@
+/// How a test runs kernels on the host, and holds what they compute to float64.
+module LocalAttention.Cuda.Tests.Emulated
+
+open System
+open Expecto
+open LocalAttention.Core.Kernels
+open LocalAttention.Core.Kernels.Cuda
+open LocalAttention.Core.Tests.Tensors
+open LocalAttention.Cuda.Emulation
+open LocalAttention.Oracle
+open TorchSharp
+
+/// The device of this run. Its programs are compiled once and stay.
+let device = new EmulatedDevice()
+
+/// A smaller one, with 48 KiB of shared memory for a block.
+let smallDevice = new EmulatedDevice(48 * 1024)
+
+/// Runs with a device's kernels: in layers, and where kernels are called directly.
+let onDeviceOf (device: EmulatedDevice) (body: unit -> 'result) =
+    use _ = CudaDevices.Play device
+    use _ = Backends.Use Backend.FusedCuda
+    body ()
+
+/// Runs with the kernels of the device of this run.
+let onDevice body = onDeviceOf device body
+
+/// Runs with the way of that number wherever a kernel has several, the last one where there are fewer.
+let inWay (way: int) (body: unit -> 'result) =
+    let before = device.Way
+    device.Way <- way
+
+    try
+        body ()
+    finally
+        device.Way <- before
+
+/// What a body launches on a device.
+let launchesOf (device: EmulatedDevice) (body: unit -> unit) =
+    let before = device.Launches.Count
+    body ()
+    device.Launches |> Seq.skip before |> List.ofSeq
+
+/// The element types that kernels take.
+let elementTypes =
+    [ torch.ScalarType.Float32
+      torch.ScalarType.Float16
+      torch.ScalarType.BFloat16 ]
+
+/// The largest relative error of rounding a number to an element type.
+let unitOf elementType =
+    match elementType with
+    | torch.ScalarType.Float32 -> ldexp 1.0 -24
+    | torch.ScalarType.Float16 -> ldexp 1.0 -11
+    | torch.ScalarType.BFloat16 -> ldexp 1.0 -8
+    | other -> invalidArg (nameof elementType) $"kernels do not take {other}"

@@ -1,0 +1,14 @@
+module LocalAttention.Cuda.Tests.Program
+
+open Expecto
+open TorchSharp
+
+[<EntryPoint>]
+let main arguments =
+    torch.set_num_threads 1
+
+    // Each kernel's process computes on one thread; the device and its ways belong to the process.
+    [ EmulationTests.tests ]
+    |> testList "cuda"
+    |> testSequenced
+    |> runTestsWithCLIArgs [] arguments
