@@ -9,7 +9,12 @@ struct bfloat16;
 namespace emulated {
 
 // As the launching side numbers them.
-enum class Kind : unsigned char { read, write, int32, int64, single };
+enum class Kind : unsigned char { read, write, update, int32, int64, single };
+
+// Whether an argument of that kind is a tensor, whether its bytes come with the launch, and whether they go back.
+inline bool is_tensor(Kind kind) { return kind <= Kind::update; }
+inline bool is_given(Kind kind) { return kind == Kind::read || kind == Kind::update; }
+inline bool is_changed(Kind kind) { return kind == Kind::write || kind == Kind::update; }
 
 // What an argument is, and a pointer's elements as the tensor library numbers them, or -1 for others.
 struct Parameter {

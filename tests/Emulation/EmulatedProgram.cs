@@ -72,7 +72,7 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
         {
             writer.Write((byte)argument.Kind);
             writer.Write(argument.Tensor is { } each ? (int)each.dtype : -1);
-            if (argument.Kind is not (CudaArgumentKind.Read or CudaArgumentKind.Write))
+            if (argument.Kind is not (CudaArgumentKind.Read or CudaArgumentKind.Write or CudaArgumentKind.Update))
             {
                 writer.Write(argument.Bits);
                 continue;
@@ -82,7 +82,7 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
             {
                 writer.Write((int)(tensor.storage_offset() * tensor.element_size() % 256));
                 writer.Write(tensor.numel() * tensor.element_size());
-                if (argument.Kind == CudaArgumentKind.Read)
+                if (argument.Kind is CudaArgumentKind.Read or CudaArgumentKind.Update)
                 {
                     using var plain = tensor.detach();
                     writer.Write(plain.bytes);
@@ -109,7 +109,7 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
         }
         foreach (var argument in arguments)
         {
-            if (argument is { Kind: CudaArgumentKind.Write, Tensor: { } tensor })
+            if (argument is { Kind: CudaArgumentKind.Write or CudaArgumentKind.Update, Tensor: { } tensor })
             {
                 using var plain = tensor.detach();
                 stream.ReadExactly(plain.bytes);
@@ -125,8 +125,9 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        // Wide margins around every buffer; leaks are none of a kernel's errors.
-        start.Environment["ASAN_OPTIONS"] = "detect_leaks=0:redzone=2048:max_redzone=2048:detect_stack_use_after_return=0";
+        // Wide margins around every buffer, which is freed when the launch is over; leaks are none of a kernel's errors.
+        start.Environment["ASAN_OPTIONS"] =
+            "redzone=2048:max_redzone=2048:quarantine_size_mb=1:malloc_context_size=1:detect_leaks=0:detect_stack_use_after_return=0";
         start.Environment["UBSAN_OPTIONS"] = "print_stacktrace=1:abort_on_error=1";
         var process = Process.Start(start)!;
         _errors = process.StandardError.ReadToEndAsync();

@@ -2,8 +2,8 @@
 // standard output, numbers as this machine has them, texts after their length:
 //   to:   kernel; blocks along x (64 bits), y, z; threads; shared bytes; seed (64 bits); the number of arguments; each
 //         argument: its kind (8 bits) and element type; a number: 64 bits; a tensor: whether there is one (8 bits), its
-//         place beyond a multiple of 256 bytes, its bytes' number (64 bits), and the bytes where it is read
-//   from: 0 (8 bits) and the bytes of every tensor written; or 1 and an error text, with which the process ends
+//         place beyond a multiple of 256 bytes, its bytes' number (64 bits), and the bytes where it is read or updated
+//   from: 0 (8 bits) and the bytes of every tensor written or updated; or 1 and an error text, with which the process ends
 // Each launch runs twice, its threads in different orders; the results must be the same, bit for bit.
 #include <signal.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ Launch receive_launch(unsigned name_length) {
         const int element = receive<int>();
         launch.parameters.push_back({kind, element});
         launch.places.push_back(-1);
-        if (kind != Kind::read && kind != Kind::write) {
+        if (!is_tensor(kind)) {
             launch.bits.push_back(receive<unsigned long long>());
             continue;
         }
@@ -88,19 +88,20 @@ Launch receive_launch(unsigned name_length) {
         launch.places.back() = static_cast<int>(launch.buffers.size());
         launch.buffers.emplace_back(size, lead);
         launch.bits.back() = reinterpret_cast<unsigned long long>(launch.buffers.back().start());
-        if (kind == Kind::read) receive(launch.buffers.back().start(), size);
+        if (is_given(kind)) receive(launch.buffers.back().start(), size);
     }
     return launch;
 }
 
 const char* text_of(Kind kind) {
-    static const char* const texts[] = {"a tensor to read", "a tensor to write", "an int", "a long long", "a float"};
+    static const char* const texts[] = {"a tensor to read", "a tensor to write", "a tensor to update",
+                                        "an int",           "a long long",       "a float"};
     return texts[static_cast<int>(kind)];
 }
 
 std::string text_of(Parameter parameter) {
     std::string text = text_of(parameter.kind);
-    if (parameter.kind == Kind::read || parameter.kind == Kind::write) {
+    if (is_tensor(parameter.kind)) {
         switch (parameter.element) {
             case element_number<float>: return text + " of float";
             case element_number<half>: return text + " of half";
@@ -128,7 +129,9 @@ void check_arguments(const Entry& entry, const Launch& launch) {
         const Parameter declared = entry.parameters[index];
         const Parameter is = launch.parameters[index];
         const bool any = declared.element == -1 || is.element == -1;
-        if (declared.kind != is.kind || (!any && declared.element != is.element)) {
+        // What is updated is a pointer that can be written through.
+        const bool same = declared.kind == is.kind || (declared.kind == Kind::write && is.kind == Kind::update);
+        if (!same || (!any && declared.element != is.element)) {
             end_with(launch.kernel + ": parameter " + std::to_string(index + 1) + " is " + text_of(declared) + " and gets " + text_of(is));
         }
     }
@@ -161,9 +164,9 @@ std::vector<std::string> written_by(const Entry& entry, Launch& launch, unsigned
     std::vector<std::string> written;
     for (size_t index = 0; index < launch.parameters.size(); index++) {
         const Parameter is = launch.parameters[index];
-        if (is.kind != Kind::write || launch.places[index] < 0) continue;
+        if (!is_changed(is.kind) || launch.places[index] < 0) continue;
         const Buffer& buffer = launch.buffers[launch.places[index]];
-        const long long poisoned = buffer.first_poisoned(is.element);
+        const long long poisoned = is.kind == Kind::write ? buffer.first_poisoned(is.element) : -1;
         if (poisoned >= 0) {
             end_with(launch.kernel + ": element " + std::to_string(poisoned) + " of parameter " + std::to_string(index + 1) +
                      " is not written, or computed from one that is not");
@@ -178,7 +181,15 @@ void serve(Launch& launch) {
     const Entry& entry = entry_of(launch);
     check_arguments(entry, launch);
     running = &launch;
+    // The second run finds what is updated as the first one did.
+    std::vector<std::string> given;
+    for (const Buffer& buffer : launch.buffers) given.emplace_back(buffer.start(), buffer.length());
     const std::vector<std::string> written = written_by(entry, launch, launch.seed);
+    for (size_t index = 0; index < launch.parameters.size(); index++) {
+        if (launch.parameters[index].kind != Kind::update || launch.places[index] < 0) continue;
+        const std::string& bytes = given[launch.places[index]];
+        memcpy(launch.buffers[launch.places[index]].start(), bytes.data(), bytes.size());
+    }
     const std::vector<std::string> again = written_by(entry, launch, launch.seed + 1);
     running = nullptr;
     for (size_t index = 0; index < written.size(); index++) {
