@@ -50,7 +50,7 @@ let elementTypes =
 /// The largest relative error of rounding a number to an element type.
 let unitOf elementType =
     match elementType with
-    | torch.ScalarType.Float32 -> ldexp 1.0 -24
-    | torch.ScalarType.Float16 -> ldexp 1.0 -11
-    | torch.ScalarType.BFloat16 -> ldexp 1.0 -8
+    | torch.ScalarType.Float32 -> Math.ScaleB(1.0, -24)
+    | torch.ScalarType.Float16 -> Math.ScaleB(1.0, -11)
+    | torch.ScalarType.BFloat16 -> Math.ScaleB(1.0, -8)
     | other -> invalidArg (nameof elementType) $"kernels do not take {other}"

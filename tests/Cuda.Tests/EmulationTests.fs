@@ -36,7 +36,7 @@ KERNEL race(const float* __restrict__ x, float* __restrict__ y) {
 """
 
 let private deviceOf (text: string) =
-    new EmulatedDevice(sources = dict [ "Example.cu", text ])
+    new EmulatedDevice(sources = readOnlyDict [ "Example.cu", text ])
 
 let private device = deviceOf source
 

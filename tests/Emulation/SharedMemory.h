@@ -96,21 +96,25 @@ private:
     }
 
     void check_extent(const char* verb, long long offset, int size, Place place) const {
-        const std::string what = std::string(verb) + " " + std::to_string(size) + " bytes of shared memory at byte " +
-                                 std::to_string(offset);
         if (offset < 0 || offset + size > bytes) {
-            fail_in_thread(what + ", where the launch has " + std::to_string(bytes) + ", at " + text_of(place));
+            fail_extent(verb, offset, size, ", where the launch has " + std::to_string(bytes), place);
         }
         // What one instruction moves is aligned to its size.
-        if ((size & (size - 1)) == 0 && offset % size != 0) {
-            fail_in_thread(what + ", which is no multiple of their number, at " + text_of(place));
-        }
+        if ((size & (size - 1)) == 0 && offset % size != 0) fail_extent(verb, offset, size, ", which is misaligned", place);
+    }
+
+    [[noreturn]] static void fail_extent(const char* verb, long long offset, int size, const std::string& why, Place place) {
+        fail_in_thread(std::string(verb) + " " + std::to_string(size) + " bytes of shared memory at byte " +
+                       std::to_string(offset) + why + ", at " + text_of(place));
     }
 
     // An earlier access must be the thread's own, or be over for this thread.
     void check_order(const char* verb, const char* earlier_verb, long long index, const Access& earlier, const Access& now) const {
         const bool over = earlier.epoch < epoch || (earlier.thread / 32 == now.thread / 32 && earlier.clock < now.clock);
-        if (earlier.thread == now.thread || over) return;
+        if (earlier.thread != now.thread && !over) fail_race(verb, earlier_verb, index, earlier, now);
+    }
+
+    [[noreturn]] static void fail_race(const char* verb, const char* earlier_verb, long long index, const Access& earlier, const Access& now) {
         fail_in_thread("race in shared memory: " + std::string(verb) + " byte " + std::to_string(index * 2) + " at " +
                        text_of(now.place) + ", which thread " + std::to_string(earlier.thread) + " " + earlier_verb + " at " +
                        text_of(earlier.place) + " with no barrier between");
