@@ -28,24 +28,36 @@ constexpr int values_start = weights_at + bytes_of(windows * band_places * GROUP
 static_assert(TILE_WIDTH % RUN == 0, "a row of the tile is whole runs");
 static_assert(owners <= THREADS, "a thread for each run and pack of channels");
 
-// The weight of each window's places in a band: the sum over queries. By all threads; a barrier follows.
+// The weight of each window's places in a band: the sum over queries. A thread keeps a place and a head, whose table entries
+// stay in registers, and goes through windows. By all threads; a barrier follows.
 template <bool Common>
 DEVICE void weigh(const Scores& scores, const Shared<float>& weights, int first_row) {
-    for (int item = threadIdx.x; item < windows * band_places * GROUP; item += THREADS) {
-        const int head = item % GROUP, within = item / GROUP % band_places, window = item / (GROUP * band_places);
-        const int y = first_row + within / WINDOW, x = within % WINDOW;
-        float weight = 0.0f;
-        if (y < WINDOW) {
+    constexpr int pairs = band_places * GROUP;
+    constexpr int side_by_side = pairs < THREADS ? THREADS / pairs : 1;
+    const int slot = side_by_side > 1 ? threadIdx.x / pairs : 0;
+    if (slot >= side_by_side) return;
+    for (int pair = side_by_side > 1 ? threadIdx.x % pairs : threadIdx.x; pair < pairs; pair += THREADS) {
+        const int head = pair % GROUP, x = pair / GROUP % WINDOW, y = first_row + pair / (GROUP * WINDOW);
+        // The last band can reach over the window.
+        if (y >= WINDOW) continue;
+        float bias[QUERIES], scale[QUERIES];
+#pragma unroll
+        for (int query = 0; query < QUERIES; ++query) {
+            bias[query] = scores.bias(y * WINDOW + x, query, head);
+            scale[query] = scores.scale(y * WINDOW + x, query, head);
+        }
+        for (int window = slot; window < windows; window += side_by_side) {
             const int row = window / TILE_WIDTH * STEP + y, column = window % TILE_WIDTH * STEP + x;
+            float weight = 0.0f;
 #pragma unroll
             for (int query = 0; query < QUERIES; ++query) {
                 const int at = window * columns + query * GROUP + head;
-                const float top = Common ? 0.0f : static_cast<float>(scores.tops[at]);
-                const float power = scores.scaled_power<Common>(row, column, y * WINDOW + x, query, head, top);
-                weight = fmaf(power, scores.reciprocals[at], weight);
+                const float score = scores.score(row, column, query, head);
+                const float power = Common ? score : __expf(score + bias[query] - scores.tops[at]);
+                weight = fmaf(power * scale[query], scores.reciprocals[at], weight);
             }
+            weights[window * pairs + pair] = weight;
         }
-        weights[item] = weight;
     }
 }
 
