@@ -178,3 +178,28 @@ template <typename T>
 DEVICE unsigned word_of(T first, T second) {
     return static_cast<unsigned>(first.bits) | static_cast<unsigned>(second.bits) << 16;
 }
+
+// Two numbers, rounded to elements, as such a word.
+#if defined(EMULATED)
+template <typename T>
+DEVICE unsigned packed(float first, float second) {
+    return word_of(element_of<T>(first), element_of<T>(second));
+}
+#else
+DEVICE unsigned packed(float first, float second, half) {
+    unsigned word;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+    return word;
+}
+
+DEVICE unsigned packed(float first, float second, bfloat16) {
+    unsigned word;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+    return word;
+}
+
+template <typename T>
+DEVICE unsigned packed(float first, float second) {
+    return packed(first, second, T{});
+}
+#endif

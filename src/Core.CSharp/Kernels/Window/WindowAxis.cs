@@ -10,7 +10,8 @@ namespace LocalAttention.Core.Kernels.Window;
 /// <param name="Shift">Tokens by which windows are moved, below <paramref name="Window"/>.</param>
 internal readonly record struct WindowAxis(int Length, int Window, int Shift)
 {
-    private int First => Window >= Length ? 0 : Shift;
+    /// <summary>The end of the first segment where a shift makes it a shorter one, else 0.</summary>
+    public int First => Window >= Length ? 0 : Shift;
 
     /// <summary>How many segments there are.</summary>
     public int Count => Length == 0 ? 0 : (First > 0 ? 1 : 0) + (Length - First + Window - 1) / Window;
