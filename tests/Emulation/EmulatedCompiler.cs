@@ -41,7 +41,8 @@ internal sealed partial class EmulatedCompiler(IReadOnlyDictionary<string, strin
         texts["Unit.cpp"] = $$"""
             #include "Emulation.h"
             #include "{{file}}"
-            const emulated::Entry emulated::entries[] = { {{string.Join(", ", kernels.Select(each => $"EMULATED_ENTRY({each})"))}} };
+            const emulated::Entry emulated::entries[] = {
+            {{string.Join(",\n", kernels.Select(each => $"EMULATED_ENTRY({each})"))}}};
             const int emulated::entry_count = {{kernels.Length}};
             """;
         // Of the kernels' sources those that this one can include.

@@ -36,6 +36,9 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
     /// <summary>What the order of blocks and threads follows from.</summary>
     public long Seed { get; set; }
 
+    /// <summary>What a launch may take before it counts as one that never ends.</summary>
+    public TimeSpan Patience { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>What has been asked of <see cref="Choose"/>.</summary>
     public IReadOnlyCollection<CudaQuestion> Questions => _questions;
 
@@ -56,7 +59,7 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
         var program = _programs.GetOrAdd(
             (kernel.File, kernel.Constants), key => new EmulatedProgram(_compiler, key.File, key.Constants));
         _launches.Enqueue(new CudaLaunch(kernel, grid));
-        program.Launch(kernel, grid, Seed, arguments);
+        program.Launch(kernel, grid, Seed, Patience, arguments);
     }
 
     /// <inheritdoc/>

@@ -14,9 +14,6 @@ namespace LocalAttention.Cuda.Emulation;
 /// <param name="constants">Its macros.</param>
 internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, string constants) : IDisposable
 {
-    // What a launch may take before it counts as one that never ends.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
-
     private readonly Lock _lock = new();
     private Process? _process;
     private Task<string>? _errors;
@@ -25,14 +22,25 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
     /// <param name="kernel">The kernel.</param>
     /// <param name="grid">Its extent.</param>
     /// <param name="seed">What the order of threads follows from.</param>
+    /// <param name="patience">What it may take before it is ended.</param>
     /// <param name="arguments">Its arguments; the tensors that it writes have its results afterwards.</param>
     /// <exception cref="CudaException">The kernel does not compile, or the emulation found an error in it.</exception>
-    public void Launch(CudaKernel kernel, CudaGrid grid, long seed, ReadOnlySpan<CudaArgument> arguments)
+    public void Launch(CudaKernel kernel, CudaGrid grid, long seed, TimeSpan patience, ReadOnlySpan<CudaArgument> arguments)
     {
         lock (_lock)
         {
             _process ??= Start();
-            using var watch = new Timer(static state => ((Process)state!).Kill(), _process, Patience, Timeout.InfiniteTimeSpan);
+            var ended = false;
+            var process = _process;
+            using var watch = new Timer(
+                _ =>
+                {
+                    Volatile.Write(ref ended, true);
+                    process.Kill();
+                },
+                null,
+                patience,
+                Timeout.InfiniteTimeSpan);
             try
             {
                 Send(_process.StandardInput.BaseStream, kernel, grid, seed, arguments);
@@ -40,7 +48,12 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
             }
             catch (IOException error)
             {
-                throw new CudaException($"{kernel}: {LastWords()}", error);
+                var words = LastWords();
+                throw new CudaException(
+                    Volatile.Read(ref ended)
+                        ? $"{kernel} has not ended after {patience}"
+                        : $"{kernel}: {words}",
+                    error);
             }
         }
     }
@@ -144,9 +157,7 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
         const string Mark = "emulation: ";
         var places = lines.Where(each => each.StartsWith(Mark, StringComparison.Ordinal)).Select(each => each[Mark.Length..]);
         var report = lines.Where(each => !each.StartsWith(Mark, StringComparison.Ordinal)).Take(30);
-        return lines.Length == 0
-            ? $"the emulation ended with status {status}, or was ended after {Patience.TotalMinutes} minutes"
-            : string.Join('\n', [.. places, .. report]);
+        return lines.Length == 0 ? $"the emulation ended with status {status}" : string.Join('\n', [.. places, .. report]);
     }
 
     private void End()
