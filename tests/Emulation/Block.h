@@ -33,7 +33,9 @@ public:
     void wait_for_block(Place place) { wait(State::block, "__syncthreads", place); }
 
     const Words* exchange(const char* function, unsigned mask, const Words& mine, Place place) {
-        if (mask != 0xffffffffu) fail_in_thread(std::string(function) + " is not called for all lanes, at " + text_of(place));
+        if (mask != 0xffffffffu) {
+            fail_in_thread(std::string(function) + " is not called for all lanes, at " + text_of(place));
+        }
         Thread& thread = threads[threadIdx.x];
         // Two in turn: a lane can be one exchange ahead of others that have not looked yet, never two.
         Words* shown = this->shown[threadIdx.x / 32][thread.exchanges++ & 1];
@@ -53,12 +55,14 @@ private:
         Place place{"", 0};
 
         bool waits_as(const Thread& other) const {
-            return state == other.state && (state == State::ended || (place.line == other.place.line &&
-                   strcmp(function, other.function) == 0 && strcmp(place.file, other.place.file) == 0));
+            if (state != other.state) return false;
+            return state == State::ended || (place.line == other.place.line && strcmp(function, other.function) == 0 &&
+                                             strcmp(place.file, other.place.file) == 0);
         }
 
         std::string text() const {
-            return state == State::ended ? "ended" : std::string(state == State::ready ? "run" : "wait in ") + function + " at " + text_of(place);
+            if (state == State::ended) return "ended";
+            return std::string("wait in ") + function + " at " + emulated::text_of(place);
         }
     };
 

@@ -49,13 +49,7 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
     public void Launch(CudaKernel kernel, CudaGrid grid, params ReadOnlySpan<CudaArgument> arguments)
     {
         Check(kernel, grid);
-        foreach (var argument in arguments)
-        {
-            if (argument.Tensor is { device_type: not DeviceType.CPU } tensor)
-            {
-                throw new CudaException($"{kernel}: a tensor on {tensor.device_type} is not in main memory");
-            }
-        }
+        Check(kernel, arguments);
         var program = _programs.GetOrAdd(
             (kernel.File, kernel.Constants), key => new EmulatedProgram(_compiler, key.File, key.Constants));
         _launches.Enqueue(new CudaLaunch(kernel, grid));
@@ -78,6 +72,37 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
             program.Dispose();
         }
         _programs.Clear();
+    }
+
+    // What tensors must be: in main memory, and what is written is nothing else's memory.
+    private static void Check(CudaKernel kernel, ReadOnlySpan<CudaArgument> arguments)
+    {
+        for (var index = 0; index < arguments.Length; index++)
+        {
+            if (arguments[index].Tensor is not { } tensor)
+            {
+                continue;
+            }
+            if (tensor.device_type != DeviceType.CPU)
+            {
+                throw new CudaException($"{kernel}: a tensor on {tensor.device_type} is not in main memory");
+            }
+            for (var other = 0; other < arguments.Length; other++)
+            {
+                if (arguments[index].Kind == CudaArgumentKind.Write && other != index
+                    && arguments[other].Tensor is { } second && Overlap(tensor, second))
+                {
+                    throw new CudaException($"{kernel}: parameter {index + 1} is written and shares memory with {other + 1}");
+                }
+            }
+        }
+    }
+
+    private static bool Overlap(torch.Tensor first, torch.Tensor second)
+    {
+        using var plain = first.detach();
+        using var other = second.detach();
+        return plain.bytes.Overlaps(other.bytes);
     }
 
     // What a device refuses.

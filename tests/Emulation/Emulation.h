@@ -181,40 +181,45 @@ struct PlacedIndex {
     PlacedIndex(int value, EMULATED_PLACE) : value(value), place{file, line} {}
 };
 
-// What `shared[index]` is: it reads when it is converted, and writes when it is assigned to.
+// What `shared[index]` is: it reads when it is converted, and writes when it is assigned to. Nobody can keep one by
+// `auto` and read later what on a device would have been read at once.
 template <typename T>
 class SharedElement {
     long long offset;
     emulated::Place place;
 
-public:
-    SharedElement(long long offset, emulated::Place place) : offset(offset), place(place) {}
-
-    operator T() const {
+    T read() const {
         T value;
         memcpy(static_cast<void*>(&value), emulated::to_read(offset, sizeof(T), place), sizeof(T));
         return value;
     }
 
-    void operator=(T value) const {
+    void write(T value) const {
         memcpy(emulated::to_write(offset, sizeof(T), place), static_cast<void*>(&value), sizeof(T));
     }
 
-    void operator=(const SharedElement& other) const { *this = static_cast<T>(other); }
+public:
+    SharedElement(long long offset, emulated::Place place) : offset(offset), place(place) {}
+
+    operator T() && { return read(); }
+
+    void operator=(T value) && { write(value); }
+
+    void operator=(SharedElement&& other) && { write(other.read()); }
 
     template <typename U>
-    void operator+=(U value) const {
-        *this = static_cast<T>(static_cast<T>(*this) + value);
+    void operator+=(U value) && {
+        write(static_cast<T>(read() + static_cast<T>(value)));
     }
 
     template <typename U>
-    void operator-=(U value) const {
-        *this = static_cast<T>(static_cast<T>(*this) - value);
+    void operator-=(U value) && {
+        write(static_cast<T>(read() - static_cast<T>(value)));
     }
 
     template <typename U>
-    void operator*=(U value) const {
-        *this = static_cast<T>(static_cast<T>(*this) * value);
+    void operator*=(U value) && {
+        write(static_cast<T>(read() * static_cast<T>(value)));
     }
 
     void operator&() const = delete;

@@ -87,7 +87,8 @@ public:
     // Gives the fiber a stack, with a page below it that nobody may touch, on which `body` begins; it never returns.
     void begin(void (*body)()) {
         const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        void* memory = mmap(nullptr, stack_size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* memory =
+            mmap(nullptr, stack_size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE) != 0) abort();
         stack = static_cast<char*>(memory) + page;
         size = stack_size;

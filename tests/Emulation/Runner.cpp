@@ -123,7 +123,8 @@ const Entry& entry_of(const Launch& launch) {
 void check_arguments(const Entry& entry, const Launch& launch) {
     const int given = static_cast<int>(launch.parameters.size());
     if (given != entry.count) {
-        end_with(launch.kernel + " has " + std::to_string(entry.count) + " parameters and gets " + std::to_string(given) + " arguments");
+        end_with(launch.kernel + " has " + std::to_string(entry.count) + " parameters and gets " + std::to_string(given) +
+                 " arguments");
     }
     for (int index = 0; index < given; index++) {
         const Parameter declared = entry.parameters[index];
@@ -132,7 +133,8 @@ void check_arguments(const Entry& entry, const Launch& launch) {
         // What is updated is a pointer that can be written through.
         const bool same = declared.kind == is.kind || (declared.kind == Kind::write && is.kind == Kind::update);
         if (!same || (!any && declared.element != is.element)) {
-            end_with(launch.kernel + ": parameter " + std::to_string(index + 1) + " is " + text_of(declared) + " and gets " + text_of(is));
+            end_with(launch.kernel + ": parameter " + std::to_string(index + 1) + " is " + text_of(declared) + " and gets " +
+                     text_of(is));
         }
     }
 }
@@ -140,7 +142,9 @@ void check_arguments(const Entry& entry, const Launch& launch) {
 // Runs all blocks, in an order that follows from a seed.
 void run(const Entry& entry, const Launch& launch, unsigned long long seed) {
     Counter order(seed);
-    gridDim = {static_cast<unsigned>(launch.grid_x), static_cast<unsigned>(launch.grid_y), static_cast<unsigned>(launch.grid_z)};
+    gridDim.x = static_cast<unsigned>(launch.grid_x);
+    gridDim.y = static_cast<unsigned>(launch.grid_y);
+    gridDim.z = static_cast<unsigned>(launch.grid_z);
     blockDim = {static_cast<unsigned>(launch.threads), 1, 1};
     std::vector<long long> blocks(static_cast<size_t>(launch.grid_x * launch.grid_y * launch.grid_z));
     std::iota(blocks.begin(), blocks.end(), 0LL);
@@ -214,7 +218,8 @@ void say_where() {
         const Buffer& buffer = running->buffers[running->places[index]];
         char address[32];
         snprintf(address, sizeof(address), "%p", static_cast<void*>(buffer.start()));
-        text += "\nemulation: parameter " + std::to_string(index + 1) + " has " + std::to_string(buffer.length()) + " bytes at " + address;
+        text += "\nemulation: parameter " + std::to_string(index + 1) + " has " + std::to_string(buffer.length()) +
+                " bytes at " + address;
     }
     text += "\n";
     if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
@@ -253,7 +258,9 @@ void* to_write(long long offset, int size, Place place) { return shared_memory.t
 
 int start_of_array(int offset, Place place) { return shared_memory.start_of_array(offset, place); }
 
-void add_product(float* d, const Words* lanes, float (*value_of)(unsigned short bits)) { add_to_sums(d, lanes, lane(), value_of); }
+void add_product(float* d, const Words* lanes, float (*value_of)(unsigned short bits)) {
+    add_to_sums(d, lanes, lane(), value_of);
+}
 
 float half_to_float(unsigned short bits) { return widen(bits); }
 

@@ -109,15 +109,17 @@ private:
     }
 
     // An earlier access must be the thread's own, or be over for this thread.
-    void check_order(const char* verb, const char* earlier_verb, long long index, const Access& earlier, const Access& now) const {
+    void check_order(const char* verb, const char* earlier_verb, long long index, const Access& earlier,
+                     const Access& now) const {
         const bool over = earlier.epoch < epoch || (earlier.thread / 32 == now.thread / 32 && earlier.clock < now.clock);
         if (earlier.thread != now.thread && !over) fail_race(verb, earlier_verb, index, earlier, now);
     }
 
-    [[noreturn]] static void fail_race(const char* verb, const char* earlier_verb, long long index, const Access& earlier, const Access& now) {
+    [[noreturn]] static void fail_race(const char* verb, const char* earlier_verb, long long index, const Access& earlier,
+                                       const Access& now) {
         fail_in_thread("race in shared memory: " + std::string(verb) + " byte " + std::to_string(index * 2) + " at " +
-                       text_of(now.place) + ", which thread " + std::to_string(earlier.thread) + " " + earlier_verb + " at " +
-                       text_of(earlier.place) + " with no barrier between");
+                       text_of(now.place) + ", which thread " + std::to_string(earlier.thread) + " " + earlier_verb +
+                       " at " + text_of(earlier.place) + " with no barrier between");
     }
 
     void remember(Granule& granule, const Access& now) const {
