@@ -117,7 +117,7 @@ internal static class CudaQnA
             var blocks = Math.Min(count, Math.Max(1, device.Limits.Multiprocessors * BlocksPerMultiprocessor / groups));
             using var parts = ofTables
                 ? empty(
-                    [blocks, 2, (long)work.Windows.Side * work.Windows.Side, work.Token.Columns],
+                    [blocks * tile.Slots, 2, (long)work.Windows.Side * work.Windows.Side, work.Token.Columns],
                     dtype: ScalarType.Float32, device: source.device)
                 : null;
             device.Launch(

@@ -163,6 +163,8 @@ struct Scores {
     // Brings scores and tables; then decides whether exponentials are common to all windows, and computes them. By all threads.
     DEVICE bool prepare() const {
         if (!STAGED) return false;
+        // Unrolled, so that several reads are on their way at once.
+#pragma unroll 4
         for (int item = threadIdx.x; item < columns * halo; item += THREADS) {
             const int head = item % GROUP, query = item / GROUP % QUERIES, token = item / columns;
             scores[(query * halo + token) * GROUP + head] = read_score(token / halo_width, token % halo_width, query, head);
@@ -274,6 +276,7 @@ private:
 DEVICE void bring_values(const Tile& tile, const Shared<ELEMENT>& values, int first_place_row) {
     constexpr int most = Widest<ELEMENT, DEPTH>::value;
     constexpr int packs = channels / most;
+#pragma unroll 4
     for (int item = threadIdx.x; item < band_tokens * packs; item += THREADS) {
         const int channel = item % packs * most, token = item / packs;
         const int row = tile.top() + first_place_row + token / halo_width, column = tile.left() + token % halo_width;

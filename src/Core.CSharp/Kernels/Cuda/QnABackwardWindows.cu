@@ -6,7 +6,7 @@
 //   ∂P[o,s,i,n]  = Σ_p π[p,p+o,i] · ( A[o,s,i,n] · G[p,p+o,n] − δ[p,s,i,n] )
 //
 // it writes what the softmax and δ need of each window and column: its maximum, 1 / sum and δ, for QnABackwardTokens.cu; and
-// sums of ∂P and ∂A over its own windows, for each block apart: they are added up afterwards, in their order.
+// sums of ∂P and ∂A over its own windows, for each block and slot apart: they are added up afterwards, in their order.
 //
 // QnA.cuh tells how a block's windows, scores and tables lie. PARTS lanes share a head of RUN neighbouring windows: each has
 // WIDTH = DEPTH / PARTS channels of their gradients in registers, meets the values that they see once each, and the lanes' sums
@@ -31,6 +31,7 @@ constexpr int values_start = deltas_at + bytes_of(windows * columns, 4);
 
 static_assert(TILE_WIDTH % RUN == 0, "a row of the tile is whole runs");
 static_assert(owners <= THREADS, "a thread for each run, head and part of its channels");
+static_assert(SLOTS == 1 || (one_band && SLOTS * band_places * columns <= THREADS), "a thread for each slot's entries");
 static_assert(DEPTH % PARTS == 0 && WARP % PARTS == 0, "lanes of a head are neighbours in a warp");
 
 // G of a band. By all threads; a barrier follows.
@@ -117,32 +118,34 @@ DEVICE void add_deltas(const Scores& scores, const Shared<float>& products, cons
     }
 }
 
-// A band's part of the tables' gradients, over the tile's windows. By all threads.
+// A band's part of the tables' gradients, over the tile's windows. Where places and columns are few, SLOTS threads share each:
+// every SLOTS-th window, into sums of their own. By all threads; a barrier follows.
 template <bool Common>
 DEVICE void add_tables(
     const Scores& scores, const Shared<float>& products, const Shared<float>& deltas, float* tables, bool is_first,
     int first_row) {
     const Tile& tile = scores.tile;
     const int all_columns = tile.map.all_columns();
-    for (int item = threadIdx.x; item < band_places * columns; item += THREADS) {
+    constexpr int entries = band_places * columns;
+    const int slot = SLOTS > 1 ? threadIdx.x / entries : 0;
+    if (slot >= SLOTS) return;
+    tables += slot * (2LL * area * all_columns);
+    for (int item = SLOTS > 1 ? threadIdx.x % entries : threadIdx.x; item < entries; item += THREADS) {
         const int head = item % GROUP, query = item / GROUP % QUERIES, within = item / columns;
         const int y = first_row + within / WINDOW, x = within % WINDOW, place = y * WINDOW + x;
         if (y >= WINDOW) continue;
         float of_bias = 0.0f, of_scale = 0.0f;
-        for (int row = 0; row < TILE_HEIGHT; ++row) {
-            for (int column = 0; column < TILE_WIDTH; ++column) {
-                const int window = row * TILE_WIDTH + column, at = window * columns + query * GROUP + head;
-                // Of windows behind the last nothing is left: their 1 / sum can be that of tokens that others see.
-                if (!tile.has_window(row, column)) continue;
-                const float product = products[(window * band_places + within) * GROUP + head];
-                const float top = scores.tops[at], reciprocal = scores.reciprocals[at];
-                const float share =
-                    scores.power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
-                const float scaled =
-                    scores.scaled_power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
-                of_scale = fmaf(share, product, of_scale);
-                of_bias += scaled * product - share * deltas[at];
-            }
+        for (int window = slot; window < windows; window += SLOTS) {
+            const int row = window / TILE_WIDTH, column = window % TILE_WIDTH, at = window * columns + query * GROUP + head;
+            // A tile's windows behind the map's last can see tokens, and count for nothing.
+            if (!tile.has_window(row, column)) continue;
+            const float product = products[(window * band_places + within) * GROUP + head];
+            const float top = scores.tops[at], reciprocal = scores.reciprocals[at];
+            const float share = scores.power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
+            const float scaled =
+                scores.scaled_power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
+            of_scale = fmaf(share, product, of_scale);
+            of_bias += scaled * product - share * deltas[at];
         }
         float* target = tables + static_cast<long long>(place) * all_columns + tile.column(scores.set, query, head);
         float* scale_target = target + static_cast<long long>(area) * all_columns;
@@ -181,7 +184,7 @@ KERNEL qna_backward_windows(
     const Shared<ELEMENT> values(values_start);
     const Shared<float> deltas(deltas_at);
     const int all_columns = map.all_columns();
-    float* own_tables = tables ? tables + blockIdx.x * (2LL * area * all_columns) : tables;
+    float* own_tables = tables ? tables + blockIdx.x * (SLOTS * 2LL * area * all_columns) : tables;
     // Maxima of all windows of the batch, then 1 / sums, then δ.
     const long long images = tiles / (((window_rows + TILE_HEIGHT - 1) / TILE_HEIGHT) * ((window_columns + TILE_WIDTH - 1) / TILE_WIDTH));
     const long long distance = images * window_rows * window_columns * all_columns;

@@ -76,6 +76,8 @@ KERNEL qna_forward(
     const int channel = threadIdx.x % lanes * most, head = channel / DEPTH;
     const int run_row = threadIdx.x / lanes / runs_across, run_left = threadIdx.x / lanes % runs_across * RUN;
 
+    // Where all values fit they are asked for first, and are there when the weights are.
+    if (one_band) bring_values(tile, values, 0);
     for (int set = 0; set < upsampling * upsampling; ++set) {
         const Scores scores(tile, set);
         const bool common = scores.prepare();
@@ -89,7 +91,7 @@ KERNEL qna_forward(
             for (int i = 0; i < most; ++i) sums[j][i] = 0.0f;
 
         for (int first_row = 0; first_row < WINDOW; first_row += BAND) {
-            if (!one_band || set == 0) bring_values(tile, values, first_row);
+            if (!one_band) bring_values(tile, values, first_row);
             // The softmax's numbers are written by other threads.
             __syncthreads();
             if (common) weigh<true>(scores, weights, first_row);

@@ -1,36 +1,21 @@
+using static TorchSharp.torch;
+
 namespace LocalAttention.Core.Kernels.Cuda;
-
-/// <summary>One of QnA's kernels.</summary>
-internal enum QnAPass
-{
-    /// <summary>What windows make.</summary>
-    Forward,
-
-    /// <summary>The softmax's numbers of windows, and gradients of tables.</summary>
-    Windows,
-
-    /// <summary>Gradients of tokens.</summary>
-    Tokens,
-}
-
-/// <summary>What QnA's kernels are compiled for, as far as a map and a layer decide it.</summary>
-/// <param name="Element">The element type's name in a kernel.</param>
-/// <param name="Bytes">An element's bytes.</param>
-/// <param name="Window">Side of the window, <c>k</c>.</param>
-/// <param name="Step">Step between windows.</param>
-/// <param name="Token">What lies in a token.</param>
-internal readonly record struct QnAProblem(string Element, int Bytes, int Window, int Step, CudaQnAToken Token);
 
 /// <summary>How a block of one of QnA's kernels divides its windows, or its tokens: see <c>QnA.cuh</c>.</summary>
 internal sealed record QnATile
 {
     private const int MostThreads = 512;
     private const int FewestThreads = 128;
+    private const int MostSlots = 8;
     private const int Warp = 32;
 
     // From large to small: large tiles read less of what stands around them. The last ones are for windows over whole maps.
     private static readonly (int Height, int Width, int Run)[] ForwardShapes =
         [(8, 8, 4), (8, 8, 2), (4, 8, 4), (4, 4, 4), (2, 4, 2), (1, 1, 1)];
+
+    // Rows of 8 windows, two to a product.
+    private static readonly (int Height, int Width, int Run)[] TensorShapes = [(8, 8, 8), (4, 8, 8)];
 
     private static readonly (int Height, int Width, int Run)[] WindowShapes =
         [(8, 8, 2), (8, 8, 4), (4, 8, 2), (4, 4, 2), (2, 4, 2), (1, 1, 1)];
@@ -66,7 +51,13 @@ internal sealed record QnATile
     public required bool Staged { get; init; }
 
     /// <summary>Threads of a block.</summary>
-    public int Threads => Math.Max(FewestThreads, (Owners + Warp - 1) / Warp * Warp);
+    public int Threads => Math.Clamp(
+        (Owners + Warp - 1) / Warp * Warp, FewestThreads, Pass == QnAPass.ForwardTensor ? 2 * FewestThreads : int.MaxValue);
+
+    /// <summary>How many threads share an entry of the tables' gradients, each with sums of its own.</summary>
+    public int Slots => Band == Problem.Window
+        ? Math.Clamp(Threads / (Problem.Window * Problem.Window * Columns), 1, MostSlots)
+        : 1;
 
     /// <summary>The kernel.</summary>
     public CudaKernel Kernel
@@ -80,9 +71,11 @@ internal sealed record QnATile
             {
                 QnAPass.Forward => new CudaKernel(
                     "QnAForward.cu", "qna_forward", $"{constants} RUN={Run} STAGED={(Staged ? 1 : 0)}"),
+                QnAPass.ForwardTensor => new CudaKernel(
+                    "QnAForwardTensor.cu", "qna_forward_tensor", $"{constants} STAGED=1"),
                 QnAPass.Windows => new CudaKernel(
                     "QnABackwardWindows.cu", "qna_backward_windows",
-                    $"{constants} RUN={Run} PARTS={Parts} STAGED={(Staged ? 1 : 0)}"),
+                    $"{constants} RUN={Run} PARTS={Parts} SLOTS={Slots} STAGED={(Staged ? 1 : 0)}"),
                 _ => new CudaKernel("QnABackwardTokens.cu", "qna_backward_tokens", $"{constants} PARTS={Parts}"),
             };
         }
@@ -96,8 +89,13 @@ internal sealed record QnATile
     private int Channels => Group * Problem.Token.HeadWidth;
 
     /// <summary>Threads that have work when products are summed.</summary>
-    private int Owners => Height * Width / Run
-        * (Pass == QnAPass.Forward ? Channels / PackOf(Problem.Token.HeadWidth, Problem.Bytes) : Group * Parts);
+    private int Owners => Pass switch
+    {
+        QnAPass.Forward => Height * Width / Run * (Channels / PackOf(Problem.Token.HeadWidth, Problem.Bytes)),
+        // A warp for two pairs of rows and up to four products' columns.
+        QnAPass.ForwardTensor => Height / 4 * ((Channels + Warp - 1) / Warp) * Warp,
+        _ => Height * Width / Run * Group * Parts,
+    };
 
     /// <summary>The ways to divide such work that fit a device, the one to begin with first.</summary>
     /// <param name="pass">The kernel.</param>
@@ -107,9 +105,29 @@ internal sealed record QnATile
     /// <exception cref="NotSupportedException">A head is wider than a block's threads.</exception>
     public static IReadOnlyList<QnATile> Of(QnAPass pass, in QnAProblem problem, long area, int sharedMemory)
     {
+        var found = Ways(pass, problem, area, sharedMemory);
+        if (pass == QnAPass.Forward && SuitsTensorCores(problem))
+        {
+            found.AddRange(Ways(QnAPass.ForwardTensor, problem, area, sharedMemory));
+        }
+        return found.Count > 0
+            ? found
+            : throw new NotSupportedException(
+                $"query-and-attend with heads of {problem.Token.HeadWidth} channels does not fit a block of a CUDA kernel; use {Backend.Composite}");
+    }
+
+    // Weights become elements. Scales of 10⁴ must not make more of them than half holds: 65504, the sum of up to 6 queries.
+    private static bool SuitsTensorCores(in QnAProblem problem) =>
+        problem.Step == 1 && problem.Token.HeadWidth % 8 == 0
+        && (problem.Element == CudaElement.Of(ScalarType.BFloat16)
+            || (problem.Element == CudaElement.Of(ScalarType.Float16) && problem.Token.Queries <= 6));
+
+    private static List<QnATile> Ways(QnAPass pass, in QnAProblem problem, long area, int sharedMemory)
+    {
         var shapes = pass switch
         {
             QnAPass.Forward => ForwardShapes,
+            QnAPass.ForwardTensor => TensorShapes,
             QnAPass.Windows => WindowShapes,
             _ => TokenShapes,
         };
@@ -134,10 +152,7 @@ internal sealed record QnATile
                 }
             }
         }
-        return found.Count > 0
-            ? found
-            : throw new NotSupportedException(
-                $"query-and-attend with heads of {problem.Token.HeadWidth} channels does not fit a block of a CUDA kernel; use {Backend.Composite}");
+        return found;
     }
 
     private static QnATile? Fit(
@@ -163,13 +178,18 @@ internal sealed record QnATile
         {
             return null;
         }
-        while (tile.Band > 1 && tile.LongSharedBytes > wanted)
+        // Tensor cores take whole windows.
+        while (pass != QnAPass.ForwardTensor && tile.Band > 1 && tile.LongSharedBytes > wanted)
         {
             tile = tile with { Band = (tile.Band + 1) / 2 };
         }
         if (tile.LongSharedBytes <= most)
         {
             return tile;
+        }
+        if (pass == QnAPass.ForwardTensor)
+        {
+            return null;
         }
         // Windows of a hundred tokens a side: scores are then read where they are.
         tile = tile with { Staged = false };
@@ -189,9 +209,19 @@ internal sealed record QnATile
             + (2 * Rounded(staged * window * window * Columns * sizeof(float)))
             + (3 * Rounded(Columns * sizeof(float)))
             + (2 * Rounded(windows * Columns * sizeof(float)))
-            + Rounded(windows * Band * window * Group * sizeof(float))
+            + Rounded(WeightBytes(haloWidth))
             + own
             + Rounded((((Height - 1) * step) + Band) * haloWidth * Pitch * Problem.Bytes);
+    }
+
+    /// <summary>Weights of places, or products in their place: numbers, or for tensor cores elements of rows of 16 tokens.</summary>
+    private long WeightBytes(long haloWidth)
+    {
+        var windows = Height * Width;
+        var rows = (long)Group * Problem.Window;
+        return Pass == QnAPass.ForwardTensor
+            ? windows * ((rows * ((haloWidth + 15) / 16 * 16)) + 8) * Problem.Bytes
+            : windows * Band * rows * sizeof(float);
     }
 
     private long TokenBytes()
