@@ -18,6 +18,16 @@ let private right =
               launch "doubled" (CudaGrid(4L, 1, 1, 32, 0)) [ read x; write y; CudaArgument.op_Implicit 100 ]
               Expect.sequenceEqual (floats y) (Array.init 100 (fun i -> 2.0f * float32 i)) "doubled"
 
+          testCase "what is updated in part keeps the rest, and is updated once"
+          <| fun () ->
+              use x = counted 64
+              launch "halved_in_part" (block 64 0) [ CudaArgument.Update x; CudaArgument.op_Implicit 5 ]
+
+              let expected =
+                  Array.init 64 (fun i -> if i < 5 then 0.5f * float32 i else float32 i)
+
+              Expect.sequenceEqual (floats x) expected "halved"
+
           testCase "every block of a grid runs, and knows which it is"
           <| fun () ->
               use y = torch.zeros (3L * 4L * 2L * 32L, dtype = torch.ScalarType.Int32)

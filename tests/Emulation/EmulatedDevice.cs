@@ -74,7 +74,7 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
         _programs.Clear();
     }
 
-    // What tensors must be: in main memory, and what is written is nothing else's memory.
+    // What tensors must be: in main memory, and what is changed is nothing else's memory.
     private static void Check(CudaKernel kernel, ReadOnlySpan<CudaArgument> arguments)
     {
         for (var index = 0; index < arguments.Length; index++)
@@ -89,10 +89,10 @@ internal sealed class EmulatedDevice : ICudaDevice, IDisposable
             }
             for (var other = 0; other < arguments.Length; other++)
             {
-                if (arguments[index].Kind == CudaArgumentKind.Write && other != index
+                if (arguments[index].Kind is CudaArgumentKind.Write or CudaArgumentKind.Update && other != index
                     && arguments[other].Tensor is { } second && Overlap(tensor, second))
                 {
-                    throw new CudaException($"{kernel}: parameter {index + 1} is written and shares memory with {other + 1}");
+                    throw new CudaException($"{kernel}: parameter {index + 1} is changed and shares memory with {other + 1}");
                 }
             }
         }

@@ -47,7 +47,7 @@ let tests =
                       text
                       "refusal"
 
-          testCase "what a kernel writes is nobody else's memory"
+          testCase "what a kernel changes is nobody else's memory"
           <| fun () ->
               use x = counted 128
               use first = x.narrow (0L, 0L, 64L)
@@ -56,7 +56,7 @@ let tests =
               let text =
                   failureOf (fun () -> launch "turned" (block 64 256) [ read first; write second ])
 
-              Expect.stringContains text "parameter 2 is written and shares memory with 1" "refusal"
+              Expect.stringContains text "parameter 2 is changed and shares memory with 1" "refusal"
 
           testCase "an unknown kernel, and one that does not compile, say so"
           <| fun () ->

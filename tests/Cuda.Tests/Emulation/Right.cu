@@ -6,6 +6,11 @@ KERNEL doubled(const float* __restrict__ x, float* __restrict__ y, int count) {
     if (index < count) y[index] = 2.0f * x[index];
 }
 
+KERNEL halved_in_part(float* __restrict__ x, int count) {
+    const int index = threadIdx.x;
+    if (index < count) x[index] *= 0.5f;
+}
+
 KERNEL extents(int* __restrict__ y, long long step) {
     const long long block = blockIdx.x + static_cast<long long>(gridDim.x) * (blockIdx.y + gridDim.y * blockIdx.z);
     y[block * blockDim.x + threadIdx.x] = static_cast<int>(1000 * blockIdx.z + 100 * blockIdx.y + 10 * blockIdx.x + step);
