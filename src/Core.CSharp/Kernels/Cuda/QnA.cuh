@@ -1,20 +1,21 @@
-// What QnA's kernels that own windows have in common: how a block's windows lie on the map, its scores and tables in shared
-// memory, and each window's softmax.
+// What QnA's kernels that own windows have in common: how a block's windows lie on the map, its scores and tables in
+// shared memory, and each window's softmax.
 //
-// A block owns TILE_HEIGHT × TILE_WIDTH windows of one image and GROUP neighbouring heads; it takes one set of queries after
-// the other. Its halo is the tokens that its windows see. A column is a query and a head of a set; columns of the block's heads
-// are numbered query · GROUP + head.
+// A block owns TILE_HEIGHT × TILE_WIDTH windows of one image and GROUP neighbouring heads; it takes one set of queries
+// after the other. Its halo is the tokens that its windows see. A column is a query and a head of a set; columns of the
+// block's heads are numbered query · GROUP + head.
 //
-// Scores. Exponentials are computed once for each token of the halo, relative to the halo's largest score of their column, and
-// those of position biases once for each place in a window, relative to the largest bias: what a window adds up are products.
-// Where a column's scores and biases together spread by more than 40, or are not finite, each window has its own maximum and its
-// own exponentials, so that no finite score overflows and none is lost. Scores outside the map are −∞.
+// Scores. Exponentials are computed once for each token of the halo, relative to the halo's largest score of their
+// column, and those of position biases once for each place in a window, relative to the largest bias: what a window adds
+// up are products. Where a column's scores and biases together spread by more than 40, or are not finite, each window has
+// its own maximum and its own exponentials, so that no finite score overflows and none is lost. Scores outside the map
+// are −∞.
 //
-// Where the halo's scores do not fit (STAGED is 0: windows of a hundred tokens a side), scores and tables are read from memory,
-// and each window has its own maximum.
+// Where the halo's scores do not fit (STAGED is 0: windows of a hundred tokens a side), scores and tables are read from
+// memory, and each window has its own maximum.
 //
-// Constants: ELEMENT, WINDOW (k), STEP (the stride), QUERIES (Nq), DEPTH (d), GROUP, TILE_HEIGHT, TILE_WIDTH, BAND (rows of the
-// window that are taken at a time), STAGED, THREADS.
+// Constants: ELEMENT, WINDOW (k), STEP (the stride), QUERIES (Nq), DEPTH (d), GROUP, TILE_HEIGHT, TILE_WIDTH, BAND (rows
+// of the window that are taken at a time), STAGED, THREADS.
 #pragma once
 #include "Device.cuh"
 
@@ -100,7 +101,8 @@ struct Tile {
 
     // A window, counted from the batch's first.
     DEVICE long long window(int row, int column) const {
-        return (static_cast<long long>(image) * map.window_rows + first_row + row) * map.window_columns + first_column + column;
+        const long long window_row = static_cast<long long>(image) * map.window_rows + first_row + row;
+        return window_row * map.window_columns + first_column + column;
     }
 
     // Where a window's output of a set begins, this block's channels of it: pixel shuffle.
@@ -108,7 +110,8 @@ struct Tile {
         const int up = map.upsampling;
         const long long out_row = static_cast<long long>(first_row + row) * up + set / up;
         const long long out_column = static_cast<long long>(first_column + column) * up + set % up;
-        const long long place = (static_cast<long long>(image) * map.window_rows * up + out_row) * map.window_columns * up + out_column;
+        const long long out_rows = static_cast<long long>(image) * map.window_rows * up + out_row;
+        const long long place = out_rows * map.window_columns * up + out_column;
         return place * map.heads * DEPTH + first_head * DEPTH;
     }
 
@@ -160,11 +163,10 @@ struct Scores {
         return STAGED ? static_cast<float>(scales[(query * area + place) * GROUP + head]) : read_scale(place, query, head);
     }
 
-    // Brings scores and tables; then decides whether exponentials are common to all windows, and computes them. By all threads.
+    // Brings scores and tables; then decides whether exponentials are common to all windows, and computes them. By all
+    // threads.
     DEVICE bool prepare() const {
         if (!STAGED) return false;
-        // Unrolled, so that several reads are on their way at once.
-#pragma unroll 4
         for (int item = threadIdx.x; item < columns * halo; item += THREADS) {
             const int head = item % GROUP, query = item / GROUP % QUERIES, token = item / columns;
             scores[(query * halo + token) * GROUP + head] = read_score(token / halo_width, token % halo_width, query, head);
@@ -276,17 +278,26 @@ private:
 DEVICE void bring_values(const Tile& tile, const Shared<ELEMENT>& values, int first_place_row) {
     constexpr int most = Widest<ELEMENT, DEPTH>::value;
     constexpr int packs = channels / most;
-#pragma unroll 4
-    for (int item = threadIdx.x; item < band_tokens * packs; item += THREADS) {
-        const int channel = item % packs * most, token = item / packs;
-        const int row = tile.top() + first_place_row + token / halo_width, column = tile.left() + token % halo_width;
-        Pack<ELEMENT, most> pack;
-        if (tile.holds(row, column)) {
-            pack = load<most>(tile.token(row, column) + tile.map.values_at + tile.first_head * DEPTH + channel);
-        } else {
+    constexpr int items = band_tokens * packs;
+    // So many reads of a thread are on their way at once.
+    constexpr int batch = 4;
+    for (int first = threadIdx.x; first < items; first += batch * THREADS) {
+        Pack<ELEMENT, most> brought[batch];
 #pragma unroll
-            for (int i = 0; i < most; ++i) pack.at[i] = element_of<ELEMENT>(0.0f);
+        for (int j = 0; j < batch; ++j) {
+            const int item = first + j * THREADS, channel = item % packs * most, token = item / packs;
+            const int row = tile.top() + first_place_row + token / halo_width, column = tile.left() + token % halo_width;
+            if (item < items && tile.holds(row, column)) {
+                brought[j] = load<most>(tile.token(row, column) + tile.map.values_at + tile.first_head * DEPTH + channel);
+            } else {
+#pragma unroll
+                for (int i = 0; i < most; ++i) brought[j].at[i] = element_of<ELEMENT>(0.0f);
+            }
         }
-        values.template store<most>(token * pitch + channel, pack);
+#pragma unroll
+        for (int j = 0; j < batch; ++j) {
+            const int item = first + j * THREADS;
+            if (item < items) values.template store<most>(item / packs * pitch + item % packs * most, brought[j]);
+        }
     }
 }

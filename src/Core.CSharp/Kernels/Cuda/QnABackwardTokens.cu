@@ -1,18 +1,19 @@
-// QnA's gradients, the part that tokens own. With π, G and δ as in QnABackwardWindows.cu, w = Σ_i π · A, and p over the windows
-// that see a token t:
+// QnA's gradients, the part that tokens own. With π, G and δ as in QnABackwardWindows.cu, w = Σ_i π · A, and p over the
+// windows that see a token t:
 //
 //   ∂S[t,s,i,n] = Σ_p π[p,t,i] · ( A[t−p,s,i,n] · G[p,t,n] − δ[p,s,i,n] )
 //   ∂V[t,n,:]   = Σ_s Σ_p w[p,t,s,n] · g[p,s,n,:]
 //
 // A sum over windows for each token: nothing is scattered. A token that no window sees has gradients of 0.
 //
-// A block owns TILE_HEIGHT × TILE_WIDTH tokens of one image and GROUP neighbouring heads. PARTS lanes share a head of a token:
-// each has WIDTH = DEPTH / PARTS channels of its value and of that value's gradient in registers, as well as the gradients of
-// its scores. They go through the places that the token has in windows, BAND rows of places at a time; at each, a product
-// with the window's gradient, summed over the lanes, is G, and the same gradient, read once, is added to ∂V.
+// A block owns TILE_HEIGHT × TILE_WIDTH tokens of one image and GROUP neighbouring heads. PARTS lanes share a head of a
+// token: each has DEPTH / PARTS channels of its value and of that value's gradient in registers, as well as the
+// gradients of its scores. They go through the places that the token has in windows, BAND rows of places at a time; at
+// each, a product with the window's gradient, summed over the lanes, is G, and the same gradient, read once, is added to
+// ∂V.
 //
-// Shared memory: gradients of the band's windows as they are stored, three numbers for each of these windows and columns, tables.
-// Bound by what is read from shared memory, for 3×3 by memory.
+// Shared memory: gradients of the band's windows as they are stored, three numbers for each of these windows and columns,
+// tables. Bound by what is read from shared memory, for 3×3 by memory.
 //
 // Grid: x = tiles · groups of heads.
 //
@@ -104,15 +105,29 @@ KERNEL qna_backward_tokens(
             // Only windows that exist are brought, and only they are read.
             constexpr int widest = Widest<ELEMENT, DEPTH>::value;
             constexpr int packs = channels / widest;
-            for (int item = threadIdx.x; item < seen * packs; item += THREADS) {
-                const int at = item % packs * widest, window = item / packs;
-                const int y = first_row + window / seen_width, x = first_column + window % seen_width;
-                if (y >= 0 && y < window_rows && x >= 0 && x < window_columns) {
-                    const long long out_row = (static_cast<long long>(image) * window_rows + y) * upsampling + set / upsampling;
-                    const long long out_column = static_cast<long long>(x) * upsampling + set % upsampling;
-                    const long long place = out_row * window_columns * upsampling + out_column;
-                    staged.template store<widest>(
-                        window * pitch + at, load<widest>(slopes + place * heads * DEPTH + first_head * DEPTH + at));
+            constexpr int items = seen * packs;
+            // So many reads of a thread are on their way at once.
+            constexpr int batch = 4;
+            for (int first = threadIdx.x; first < items; first += batch * THREADS) {
+                Pack<ELEMENT, widest> brought[batch];
+                bool exists[batch];
+#pragma unroll
+                for (int j = 0; j < batch; ++j) {
+                    const int item = first + j * THREADS, at = item % packs * widest, window = item / packs;
+                    const int y = first_row + window / seen_width, x = first_column + window % seen_width;
+                    exists[j] = item < items && y >= 0 && y < window_rows && x >= 0 && x < window_columns;
+                    if (exists[j]) {
+                        const long long window_row = static_cast<long long>(image) * window_rows + y;
+                        const long long out_row = window_row * upsampling + set / upsampling;
+                        const long long out_column = static_cast<long long>(x) * upsampling + set % upsampling;
+                        const long long place = out_row * window_columns * upsampling + out_column;
+                        brought[j] = load<widest>(slopes + place * heads * DEPTH + first_head * DEPTH + at);
+                    }
+                }
+#pragma unroll
+                for (int j = 0; j < batch; ++j) {
+                    const int item = first + j * THREADS;
+                    if (exists[j]) staged.template store<widest>(item / packs * pitch + item % packs * widest, brought[j]);
                 }
             }
             for (int item = threadIdx.x; item < seen * columns; item += THREADS) {
@@ -151,7 +166,8 @@ KERNEL qna_backward_tokens(
                 for (int turn_x = 0; turn_x < (WINDOW + STEP - 1) / STEP; ++turn_x) {
                     const int place_x = phase_x + turn_x * STEP;
                     const int window_x = (column + padding - place_x) / STEP;
-                    const bool sees = sees_row && place_x < WINDOW && column + padding >= place_x && window_x < window_columns;
+                    const bool sees =
+                        sees_row && place_x < WINDOW && column + padding >= place_x && window_x < window_columns;
                     const int window = (window_y - first_row) * seen_width + window_x - first_column;
 
                     float slope[width_of_part];

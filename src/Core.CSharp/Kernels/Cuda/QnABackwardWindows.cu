@@ -5,17 +5,21 @@
 //   ∂A[o,s,i,n]  = Σ_p π[p,p+o,i] · G[p,p+o,n]
 //   ∂P[o,s,i,n]  = Σ_p π[p,p+o,i] · ( A[o,s,i,n] · G[p,p+o,n] − δ[p,s,i,n] )
 //
-// it writes what the softmax and δ need of each window and column: its maximum, 1 / sum and δ, for QnABackwardTokens.cu; and
-// sums of ∂P and ∂A over its own windows, for each block and slot apart: they are added up afterwards, in their order.
+// it writes what the softmax and δ need of each window and column: its maximum, 1 / sum and δ, for QnABackwardTokens.cu;
+// and sums of ∂P and ∂A over its own windows, for each block and slot apart: they are added up afterwards, in their
+// order.
 //
-// QnA.cuh tells how a block's windows, scores and tables lie. PARTS lanes share a head of RUN neighbouring windows: each has
-// WIDTH = DEPTH / PARTS channels of their gradients in registers, meets the values that they see once each, and the lanes' sums
-// make G, in shared memory. Then threads own columns of a window for δ, and places and columns for the tables' gradients, over
-// all of the tile's windows. Where G of a window does not fit, its BAND rows are taken in turn, for δ and again for the tables.
+// QnA.cuh tells how a block's windows, scores and tables lie. PARTS lanes share a head of RUN neighbouring windows: each
+// has DEPTH / PARTS channels of their gradients in registers, meets the values that they see once each, and the
+// lanes' sums make G, in shared memory. Then threads own columns of a window for δ, and places and columns for the
+// tables' gradients, over all of the tile's windows. Where G of a window does not fit, its BAND rows are taken in turn,
+// for δ and again for the tables.
 //
 // Shared memory: as forward, with G in the weights' place, and δ. Bound by the products; by memory for 3×3.
 //
 // Grid: x = blocks, each of which takes every gridDim.x-th tile, y = groups of heads.
+//
+// Constants beside those of QnA.cuh: RUN, PARTS, SLOTS.
 #include "QnA.cuh"
 
 constexpr int width_of_part = DEPTH / PARTS;
@@ -118,8 +122,8 @@ DEVICE void add_deltas(const Scores& scores, const Shared<float>& products, cons
     }
 }
 
-// A band's part of the tables' gradients, over the tile's windows. Where places and columns are few, SLOTS threads share each:
-// every SLOTS-th window, into sums of their own. By all threads; a barrier follows.
+// A band's part of the tables' gradients, over the tile's windows. Where places and columns are few, SLOTS threads share
+// each: every SLOTS-th window, into sums of their own. By all threads; a barrier follows.
 template <bool Common>
 DEVICE void add_tables(
     const Scores& scores, const Shared<float>& products, const Shared<float>& deltas, float* tables, bool is_first,
@@ -141,7 +145,8 @@ DEVICE void add_tables(
             if (!tile.has_window(row, column)) continue;
             const float product = products[(window * band_places + within) * GROUP + head];
             const float top = scores.tops[at], reciprocal = scores.reciprocals[at];
-            const float share = scores.power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
+            const float share =
+                scores.power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
             const float scaled =
                 scores.scaled_power<Common>(row * STEP + y, column * STEP + x, place, query, head, top) * reciprocal;
             of_scale = fmaf(share, product, of_scale);
@@ -179,14 +184,15 @@ KERNEL qna_backward_windows(
     const ELEMENT* __restrict__ projected, const float* __restrict__ position, const float* __restrict__ scale,
     const ELEMENT* __restrict__ slopes, float* __restrict__ statistics, float* __restrict__ tables, int height, int width,
     int window_rows, int window_columns, int padding, int heads, int upsampling, int values_at, int scale_rows, int tiles) {
-    const Layout map{
-        projected, position, scale, height, width, window_rows, window_columns, padding, heads, upsampling, values_at, scale_rows};
+    const Layout map{projected, position, scale, height, width, window_rows, window_columns,
+                     padding, heads, upsampling, values_at, scale_rows};
     const Shared<ELEMENT> values(values_start);
     const Shared<float> deltas(deltas_at);
     const int all_columns = map.all_columns();
     float* own_tables = tables ? tables + blockIdx.x * (SLOTS * 2LL * area * all_columns) : tables;
     // Maxima of all windows of the batch, then 1 / sums, then δ.
-    const long long images = tiles / (((window_rows + TILE_HEIGHT - 1) / TILE_HEIGHT) * ((window_columns + TILE_WIDTH - 1) / TILE_WIDTH));
+    const int down = (window_rows + TILE_HEIGHT - 1) / TILE_HEIGHT, across = (window_columns + TILE_WIDTH - 1) / TILE_WIDTH;
+    const long long images = tiles / (down * across);
     const long long distance = images * window_rows * window_columns * all_columns;
 
     for (int index = blockIdx.x; index < tiles; index += gridDim.x) {

@@ -4,15 +4,18 @@
 //
 // with t over the window at p, inside the map. QnA.cuh tells how a block's windows, scores and tables lie.
 //
-// The queries' weights of a token are summed before they meet its value: one number for each window, place and head, computed
-// once into shared memory and used by all channels. A thread then owns RUN neighbouring windows of a row and a pack of channels,
-// and slides over the values: each is read from shared memory once for all the windows of the run that see it, and sums stay in
-// registers. Values and weights are taken BAND rows of the window at a time where all of them would not fit.
+// The queries' weights of a token are summed before they meet its value: one number for each window, place and head,
+// computed once into shared memory and used by all channels. A thread then owns RUN neighbouring windows of a row and a
+// pack of channels, and slides over the values: each is read from shared memory once for all the windows of the run that
+// see it, and sums stay in registers. Values and weights are taken BAND rows of the window at a time where all of them
+// would not fit.
 //
-// Shared memory: scores of the halo and tables (floats), two numbers for each window and column, the band's values as they are
-// stored, the band's weights. Bound by memory for small windows, from 7×7 on by the products.
+// Shared memory: scores of the halo and tables (floats), two numbers for each window and column, the band's values as
+// they are stored, the band's weights. Bound by memory for small windows, from 7×7 on by the products.
 //
 // Grid: x = tiles · groups of heads, groups side by side so that they share what the cache holds of a token.
+//
+// Constants beside those of QnA.cuh: RUN.
 #include "QnA.cuh"
 
 constexpr int most = Widest<ELEMENT, DEPTH>::value;
@@ -20,7 +23,7 @@ constexpr int lanes = channels / most;
 constexpr int runs_across = TILE_WIDTH / RUN;
 constexpr int owners = TILE_HEIGHT * runs_across * lanes;
 constexpr int run_tokens = (RUN - 1) * STEP + WINDOW;
-constexpr int unrolled = WINDOW <= 9 ? run_tokens : 1;
+constexpr int unrolled = WINDOW <= 15 ? run_tokens : 1;
 
 constexpr int weights_at = own_at;
 constexpr int values_start = weights_at + bytes_of(windows * band_places * GROUP, 4);
@@ -28,8 +31,8 @@ constexpr int values_start = weights_at + bytes_of(windows * band_places * GROUP
 static_assert(TILE_WIDTH % RUN == 0, "a row of the tile is whole runs");
 static_assert(owners <= THREADS, "a thread for each run and pack of channels");
 
-// The weight of each window's places in a band: the sum over queries. A thread keeps a place and a head, whose table entries
-// stay in registers, and goes through windows. By all threads; a barrier follows.
+// The weight of each window's places in a band: the sum over queries. A thread keeps a place and a head, whose table
+// entries stay in registers, and goes through windows. By all threads; a barrier follows.
 template <bool Common>
 DEVICE void weigh(const Scores& scores, const Shared<float>& weights, int first_row) {
     constexpr int pairs = band_places * GROUP;
@@ -65,8 +68,8 @@ KERNEL qna_forward(
     const ELEMENT* __restrict__ projected, const float* __restrict__ position, const float* __restrict__ scale,
     ELEMENT* __restrict__ output, int height, int width, int window_rows, int window_columns, int padding, int heads,
     int upsampling, int values_at, int scale_rows) {
-    const Layout map{
-        projected, position, scale, height, width, window_rows, window_columns, padding, heads, upsampling, values_at, scale_rows};
+    const Layout map{projected, position, scale, height, width, window_rows, window_columns,
+                     padding, heads, upsampling, values_at, scale_rows};
     const int groups = heads / GROUP;
     const Tile tile(map, blockIdx.x / groups, blockIdx.x % groups);
     const Shared<float> weights(weights_at);

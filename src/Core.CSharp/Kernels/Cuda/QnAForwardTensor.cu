@@ -1,12 +1,13 @@
-// QnA's middle, forward, by tensor cores: what QnAForward.cu computes, for half and bfloat16, steps of 1 and tiles that are 8
-// windows wide.
+// QnA's middle, forward, by tensor cores: what QnAForward.cu computes, for half and bfloat16, steps of 1 and tiles that
+// are 8 windows wide.
 //
-// Of a row of 8 windows and a row of tokens under it, the weights are a band of a matrix, [8 windows, 16 · STEPS tokens]; two
-// rows of windows make the 16 rows of a product with the tokens' values, [16 · STEPS tokens, 8 channels]. Weights are rounded to
-// the element type, as values are: an error of a rounding of the result. What is not in the band is 0, written once.
+// Of a row of 8 windows and a row of tokens under it, the weights are a band of a matrix, [8 windows, 16 · STEPS tokens];
+// two rows of windows make the 16 rows of a product with the tokens' values, [16 · STEPS tokens, 8 channels]. Weights are
+// rounded to the element type, as values are: an error of a rounding of the result. What is not in the band is 0, written
+// once.
 //
-// A warp owns a head, TILES · 8 of its channels and PAIRS pairs of rows of windows, whose sums stay in registers. It goes down
-// the rows of tokens: each row's values are read once for all pairs that see it.
+// A warp owns a head, TILES · 8 of its channels and PAIRS pairs of rows of windows, whose sums stay in registers. It goes
+// down the rows of tokens: each row's values are read once for all pairs that see it.
 //
 // Shared memory: as forward, with the weights as matrices in the element type. Bound by reading values and weights.
 //
@@ -20,8 +21,8 @@ constexpr int channel_tiles = DEPTH / 8;
 constexpr int tiles_at_once = channel_tiles % 4 == 0 ? 4 : channel_tiles % 3 == 0 ? 3 : channel_tiles % 2 == 0 ? 2 : 1;
 constexpr int units = GROUP * (channel_tiles / tiles_at_once) * (pairs / pairs_at_once);
 constexpr int steps = (halo_width + 15) / 16;
-// A window's weights: for each head and row of the window, the tokens of a row. 16 bytes more: then 8 windows' words that are
-// read together are in different banks.
+// A window's weights: for each head and row of the window, the tokens of a row. 16 bytes more: then 8 windows' words that
+// are read together are in different banks.
 constexpr int row_weights = 16 * steps;
 constexpr int window_weights = GROUP * WINDOW * row_weights + 8;
 
@@ -65,7 +66,8 @@ DEVICE void weigh(const Scores& scores, const Shared<ELEMENT>& weights) {
 // Two weights of a window that meet tokens side by side; zeros in rows that the window does not see.
 DEVICE unsigned weights_of(const Shared<ELEMENT>& weights, int window, int head, int y, int token) {
     if (y < 0 || y >= WINDOW) return 0u;
-    const Pack<ELEMENT, 2> pack = weights.template load<2>(window * window_weights + (head * WINDOW + y) * row_weights + token);
+    const int row = window * window_weights + (head * WINDOW + y) * row_weights;
+    const Pack<ELEMENT, 2> pack = weights.template load<2>(row + token);
     return word_of(pack.at[0], pack.at[1]);
 }
 
@@ -144,8 +146,8 @@ KERNEL qna_forward_tensor(
     const ELEMENT* __restrict__ projected, const float* __restrict__ position, const float* __restrict__ scale,
     ELEMENT* __restrict__ output, int height, int width, int window_rows, int window_columns, int padding, int heads,
     int upsampling, int values_at, int scale_rows) {
-    const Layout map{
-        projected, position, scale, height, width, window_rows, window_columns, padding, heads, upsampling, values_at, scale_rows};
+    const Layout map{projected, position, scale, height, width, window_rows, window_columns,
+                     padding, heads, upsampling, values_at, scale_rows};
     const int groups = heads / GROUP;
     const Tile tile(map, blockIdx.x / groups, blockIdx.x % groups);
     const Shared<ELEMENT> weights(weights_at), values(values_start);
