@@ -29,32 +29,24 @@ internal sealed class EmulatedProgram(EmulatedCompiler compiler, string file, st
     {
         lock (_lock)
         {
-            _process ??= Start();
-            var ended = false;
-            var process = _process;
-            using var watch = new Timer(
-                _ =>
+            var process = _process ??= Start();
+            using var ended = new CancellationTokenSource(patience);
+            using (ended.Token.Register(() => process.Kill()))
+            {
+                try
                 {
-                    Volatile.Write(ref ended, true);
-                    process.Kill();
-                },
-                null,
-                patience,
-                Timeout.InfiniteTimeSpan);
-            try
-            {
-                Send(_process.StandardInput.BaseStream, kernel, grid, seed, arguments);
-                Receive(_process.StandardOutput.BaseStream, kernel, arguments);
+                    Send(process.StandardInput.BaseStream, kernel, grid, seed, arguments);
+                    Receive(process.StandardOutput.BaseStream, kernel, arguments);
+                    return;
+                }
+                catch (IOException)
+                {
+                    // It has ended, by itself or when the time was up: what it said last says why.
+                }
             }
-            catch (IOException error)
-            {
-                var words = LastWords();
-                throw new CudaException(
-                    Volatile.Read(ref ended)
-                        ? $"{kernel} has not ended after {patience}"
-                        : $"{kernel}: {words}",
-                    error);
-            }
+            var words = LastWords();
+            throw new CudaException(
+                ended.IsCancellationRequested ? $"{kernel} has not ended after {patience}" : $"{kernel}: {words}");
         }
     }
 
