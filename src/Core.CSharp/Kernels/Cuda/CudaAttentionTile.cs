@@ -116,7 +116,7 @@ internal sealed record CudaAttentionTile(string Constants, int Rows, int Columns
                     Tile(rows) + (2 * Tile(columns)) + Weights(rows, columns) + Numbers(columns) + _biasBytes)
                 : new CudaAttentionTile(
                     $"{_constants} WARPS={warps} TILES={queries} KEYS={columns}", rows, columns, warps * Warp,
-                    Tile(Math.Max(rows, columns)) + Tile(columns) + Numbers(columns) + _biasBytes);
+                    Tile(rows) + (2 * Tile(columns)) + Numbers(columns) + _biasBytes);
         }
 
         /// <summary>Of <c>window_backward</c>.</summary>

@@ -57,7 +57,8 @@ KERNEL window_query_gradients(const ELEMENT* __restrict__ projected, const float
     float sums[ROWS][CHUNKS][4];
     clear(sums);
     for (int key = 0; key < count; key += COLUMNS) {
-        __syncthreads();
+        // Until nobody reads the tile before any more.
+        if (key > 0) __syncthreads();
         stage<COLUMNS>(window, key, projected + channels.key, channels.step, FIRST_COLUMNS_AT, projected + channels.value,
                        channels.step, SECOND_COLUMNS_AT);
         for (int index = threadIdx.x; index < COLUMNS; index += THREADS) places[index] = window.place(key + index, bias.offsets);
@@ -101,7 +102,8 @@ KERNEL window_key_gradients(const ELEMENT* __restrict__ projected, const float* 
     clear(key_sums);
     clear(value_sums);
     for (int query = 0; query < count; query += COLUMNS) {
-        __syncthreads();
+        // Until nobody reads the tile before any more.
+        if (query > 0) __syncthreads();
         stage<COLUMNS>(window, query, projected + channels.query, channels.step, FIRST_COLUMNS_AT, slopes + channels.head,
                        channels.head_step, SECOND_COLUMNS_AT);
         for (int index = threadIdx.x; index < COLUMNS; index += THREADS) {

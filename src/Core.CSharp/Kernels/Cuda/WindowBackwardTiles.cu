@@ -56,7 +56,8 @@ KERNEL window_query_gradients(const ELEMENT* __restrict__ projected, const float
     float sums[WIDTH / 8][4];
     clear(sums);
     for (int key = 0; key < count; key += COLUMNS) {
-        __syncthreads();
+        // Until nobody reads the tile before any more.
+        if (key > 0) __syncthreads();
         stage<COLUMNS>(window, key, projected + channels.key, channels.step, BothTile{FIRST_COLUMNS_AT, FIRST_PAIRS_AT},
                        projected + channels.value, channels.step, RowTile{SECOND_COLUMNS_AT, 0});
         for (int index = threadIdx.x; index < COLUMNS; index += THREADS) places[index] = window.place(key + index, bias.offsets);
@@ -103,7 +104,8 @@ KERNEL window_key_gradients(const ELEMENT* __restrict__ projected, const float* 
     clear(key_sums);
     clear(value_sums);
     for (int query = 0; query < count; query += COLUMNS) {
-        __syncthreads();
+        // Until nobody reads the tile before any more.
+        if (query > 0) __syncthreads();
         stage<COLUMNS>(window, query, projected + channels.query, channels.step, BothTile{FIRST_COLUMNS_AT, FIRST_PAIRS_AT},
                        slopes + channels.head, channels.head_step, BothTile{SECOND_COLUMNS_AT, SECOND_PAIRS_AT});
         for (int index = threadIdx.x; index < COLUMNS; index += THREADS) {

@@ -3,7 +3,7 @@
 //
 // A block has a tile of the queries of one window and head, WARPS·TILES·16 of them, and goes over that window's keys, KEYS at
 // a time; a warp has TILES·16 queries. Products are on tensor cores, in float; weights are rounded to elements for the second.
-// Shared memory: keys by rows (and before them queries, and at last results), values by pairs, the places of keys, biases.
+// Shared memory: queries by rows (and at last results), keys by rows, values by pairs, the places of keys, biases.
 // Bound: memory for windows of some 49 tokens, which read and write 4C elements for each token; reads of shared memory, two
 // words for each product of 16·TILES×16×8, for large ones.
 //
@@ -12,7 +12,8 @@
 #include "WindowTiles.cuh"
 
 #define QUERIES (WARPS * TILES * 16)
-#define VALUES_AT TILE_BYTES(KEYS > QUERIES ? KEYS : QUERIES)
+#define KEYS_AT TILE_BYTES(QUERIES)
+#define VALUES_AT (KEYS_AT + TILE_BYTES(KEYS))
 #define PLACES_AT (VALUES_AT + TILE_BYTES(KEYS))
 #define BIASES_AT (PLACES_AT + KEYS * 4)
 
@@ -35,34 +36,34 @@ KERNEL window_forward(const ELEMENT* __restrict__ projected, const float* __rest
     const bool has_queries = begin + first_row < count;
 
     stage<QUERIES>(window, begin, projected + channels.query, channels.step, RowTile{0, 0});
-    __syncthreads();
     unsigned query[TILES][WIDTH / 16][4];
     int query_place[TILES][2];
-#pragma unroll
-    for (int tile = 0; tile < TILES; ++tile) {
-        const int row = first_row + tile * 16;
-#pragma unroll
-        for (int block = 0; block < WIDTH / 16; ++block) read_left(query[tile][block], Shared<unsigned>(0), row, block);
-        query_place[tile][0] = window.place(begin + row + lane / 4, bias.offsets);
-        query_place[tile][1] = window.place(begin + row + lane / 4 + 8, bias.offsets);
-    }
-
     float sums[TILES][WIDTH / 8][4], largest[TILES][2], total[TILES][2];
 #pragma unroll
     for (int tile = 0; tile < TILES; ++tile) {
+        const int row = begin + first_row + tile * 16 + lane / 4;
+        query_place[tile][0] = window.place(row, bias.offsets);
+        query_place[tile][1] = window.place(row + 8, bias.offsets);
         clear(sums[tile]);
         largest[tile][0] = largest[tile][1] = LOWEST;
         total[tile][0] = total[tile][1] = 0.0f;
     }
     const Shared<int> places(PLACES_AT);
     for (int key = 0; key < count; key += KEYS) {
-        // Nobody reads the queries, or the tile before, any more.
-        __syncthreads();
-        stage<KEYS>(window, key, projected + channels.key, channels.step, RowTile{0, 0}, projected + channels.value,
+        // Until nobody reads the tile before any more.
+        if (key > 0) __syncthreads();
+        stage<KEYS>(window, key, projected + channels.key, channels.step, RowTile{KEYS_AT, 0}, projected + channels.value,
                     channels.step, PairTile{0, VALUES_AT});
         for (int index = threadIdx.x; index < KEYS; index += THREADS) places[index] = window.place(key + index, bias.offsets);
         __syncthreads();
         if (!has_queries) continue;
+        if (key == 0) {
+#pragma unroll
+            for (int tile = 0; tile < TILES; ++tile)
+#pragma unroll
+                for (int block = 0; block < WIDTH / 16; ++block)
+                    read_left(query[tile][block], Shared<unsigned>(0), first_row + tile * 16, block);
+        }
 
         float scores[TILES][KEYS / 8][4];
 #pragma unroll
@@ -71,7 +72,7 @@ KERNEL window_forward(const ELEMENT* __restrict__ projected, const float* __rest
         for (int block = 0; block < WIDTH / 16; ++block) {
 #pragma unroll
             for (int n = 0; n < KEYS / 8; ++n) {
-                const Shared<unsigned> keys(0);
+                const Shared<unsigned> keys(KEYS_AT);
                 const int at = (n * 8 + lane / 4) * (PITCH / 2) + block * 8 + lane % 4;
                 const unsigned right[2] = {keys[at], keys[at + 4]};
 #pragma unroll
@@ -136,9 +137,9 @@ KERNEL window_forward(const ELEMENT* __restrict__ projected, const float* __rest
         }
     }
 
-    // Results go out through the keys' place.
-    __syncthreads();
     if (!has_queries) return;
+    // Results go out through the queries' place, which only this warp has read.
+    __syncwarp();
 #pragma unroll
     for (int tile = 0; tile < TILES; ++tile) {
         const int row = first_row + tile * 16;

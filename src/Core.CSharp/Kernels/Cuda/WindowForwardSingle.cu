@@ -42,8 +42,8 @@ KERNEL window_forward(const ELEMENT* __restrict__ projected, const float* __rest
         total[i] = 0.0f;
     }
     for (int key = 0; key < count; key += KEYS) {
-        // Nobody reads the tile before any more.
-        __syncthreads();
+        // Until nobody reads the tile before any more.
+        if (key > 0) __syncthreads();
         stage<KEYS>(window, key, projected + channels.key, channels.step, KEYS_AT, projected + channels.value, channels.step,
                     VALUES_AT);
         for (int index = threadIdx.x; index < KEYS; index += THREADS) places[index] = window.place(key + index, bias.offsets);
