@@ -341,7 +341,7 @@ module Printing =
               match Seq.tryHead (model.parameters ()) with
               | Some parameter ->
                   $"{parameter.dtype} on {parameter.device}, in {mode} mode"
-                  Backends.Describe(parameter.device_type, parameter.dtype)
+                  Backends.Describe(parameter.device_type, parameter.dtype, parameter.device_index)
               | None -> $"in {mode} mode" ]
 
     /// Labelled images: how many, their shape, their classes.

@@ -65,9 +65,22 @@ public static class Backends
     /// <summary>What runs here, in words: for a printed model.</summary>
     /// <param name="device">Where the parameters are.</param>
     /// <param name="dtype">Their element type.</param>
-    public static string Describe(DeviceType device, ScalarType dtype)
+    /// <param name="index">On which device of several, as the tensor library counts.</param>
+    /// <returns>
+    /// The backend and what it runs on, as <c>FusedCuda: NVIDIA H200, sm_90, 132 multiprocessors</c>; for tensors on a CUDA
+    /// device that no kernel takes, also why.
+    /// </returns>
+    public static string Describe(DeviceType device, ScalarType dtype, int index = 0)
     {
-        if (Preferred == Backend.Composite || device != DeviceType.CPU || !Computes(dtype))
+        var preferred = Preferred;
+        if (preferred == Backend.FusedCuda || (preferred == Backend.Auto && device == DeviceType.CUDA))
+        {
+            var obstacle = ObstacleToFusedCuda(device, index, dtype, out var found);
+            return obstacle is null
+                ? $"{Backend.FusedCuda}: {found!.Name}, sm_{found.Architecture}, {found.Multiprocessors} multiprocessors"
+                : $"{Backend.Composite}: standard tensor operators on {device} ({obstacle})";
+        }
+        if (preferred == Backend.Composite || device != DeviceType.CPU || !Computes(dtype))
         {
             return $"{Backend.Composite}: standard tensor operators on {device}";
         }
@@ -96,10 +109,19 @@ public static class Backends
         : map.dtype == ScalarType.BFloat16 && is_grad_enabled() ? "bfloat16 has no fused gradients; disable them by no_grad()"
         : null;
 
-    private static string? ObstacleToFusedCuda(Tensor map) =>
-        map.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
-            ? $"the map has elements of {map.dtype}"
-            : CudaDevices.Find(map, out var obstacle) is null ? obstacle : null;
+    private static string? ObstacleToFusedCuda(Tensor map) => ObstacleToFusedCuda(
+        map.device_type, map.device_type == DeviceType.CUDA ? map.device_index : 0, map.dtype, out _);
+
+    private static string? ObstacleToFusedCuda(DeviceType place, int index, ScalarType dtype, out CudaLimits? found)
+    {
+        found = null;
+        if (dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        {
+            return $"the map has elements of {dtype}";
+        }
+        found = CudaDevices.Find(place, index, out var obstacle)?.Limits;
+        return obstacle;
+    }
 
     private static bool Computes(ScalarType dtype) => dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
 

@@ -13,18 +13,27 @@ internal static class CudaDevices
     /// <param name="map">The tensor.</param>
     /// <param name="obstacle">Why there is none.</param>
     /// <returns>The device, or none: the tensor is elsewhere, or its device cannot be driven.</returns>
-    public static ICudaDevice? Find(Tensor map, out string? obstacle)
+    public static ICudaDevice? Find(Tensor map, out string? obstacle) =>
+        map.device_type == DeviceType.CUDA
+            ? Find(DeviceType.CUDA, map.device_index, out obstacle)
+            : Find(map.device_type, 0, out obstacle);
+
+    /// <summary>The device that runs the kernels for tensors of such a place.</summary>
+    /// <param name="place">Where tensors are.</param>
+    /// <param name="index">On which one, as the tensor library counts.</param>
+    /// <param name="obstacle">Why there is none.</param>
+    public static ICudaDevice? Find(DeviceType place, int index, out string? obstacle)
     {
         obstacle = null;
-        if (map.device_type == DeviceType.CPU && Played.Value is { } played)
+        if (place is DeviceType.CPU or DeviceType.CUDA && Played.Value is { } played)
         {
             return played;
         }
-        if (map.device_type == DeviceType.CUDA)
+        if (place == DeviceType.CUDA)
         {
-            return DrivenDevice.Find(map.device_index, out obstacle);
+            return DrivenDevice.Find(index, out obstacle);
         }
-        obstacle = $"the map is on {map.device_type}";
+        obstacle = $"the map is on {place}";
         return null;
     }
 
@@ -33,7 +42,9 @@ internal static class CudaDevices
     public static ICudaDevice For(Tensor map) =>
         Find(map, out var obstacle) ?? throw new NotSupportedException($"no CUDA device runs this kernel: {obstacle}");
 
-    /// <summary>For the caller, has tensors in main memory computed by something that plays a device, until disposed of.</summary>
+    /// <summary>
+    /// For the caller, has tensors in main memory or on a device computed by something that plays one, until disposed of.
+    /// </summary>
     /// <param name="device">The device; <see cref="Backend.FusedCuda"/> is used only where it is asked for by name.</param>
     public static IDisposable Play(ICudaDevice device)
     {

@@ -22,4 +22,7 @@ public sealed class CudaException : InvalidOperationException
         : base(message, innerException)
     {
     }
+
+    /// <summary>Whether the device lacks what this launch asks for, so that one that asks for less may succeed.</summary>
+    internal bool IsRefusal { get; init; }
 }
