@@ -16,8 +16,9 @@ internal sealed partial class EmulatedCompiler(IReadOnlyDictionary<string, strin
 {
     private const string RunnerOptions = "-std=c++17 -O2 -g -Wall -Wextra -Werror -DEMULATED";
 
+    // Optimized a little only: a kernel is compiled for many constants, and runs on few numbers.
     private const string KernelOptions =
-        "-std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized "
+        "-std=c++17 -Og -g1 -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized "
         + "-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DEMULATED";
 
     private static readonly string Folder = typeof(EmulatedCompiler).Assembly
