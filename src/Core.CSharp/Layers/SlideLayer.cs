@@ -1,4 +1,5 @@
 using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Cuda;
 using LocalAttention.Core.Kernels.Slide;
 using LocalAttention.Core.Specification;
 using TorchSharp;
@@ -131,9 +132,14 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         var (weight, bias) = CurrentConvolution();
         var positionBias = relative_position_bias_table.view(_attention.Heads, Samples);
         var scale = _attention.Scale ?? (1 / Math.Sqrt(HeadWidth));
-        var attended = Backends.For(map) == Backend.FusedCpu
-            ? FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding)
-            : Attend(projected, weight, bias, positionBias, scale);
+        var attended = Backends.For(map) switch
+        {
+            Backend.FusedCpu =>
+                FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding),
+            Backend.FusedCuda when CudaSlide.Takes(projected, _attention.Window) => CudaSlide.Attend(
+                projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding, shifts: !_attention.Deformed),
+            _ => Attend(projected, weight, bias, positionBias, scale),
+        };
         return Projection.Apply(proj, attended.flatten(3)).MoveToOuterDisposeScope();
     }
 
