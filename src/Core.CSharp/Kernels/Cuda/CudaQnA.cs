@@ -21,7 +21,7 @@ internal static class CudaQnA
     /// <returns><c>[B, H'·u, W'·u, h·d]</c>.</returns>
     /// <exception cref="ArgumentException">No CUDA kernel computes the element type.</exception>
     public static Tensor Attend(
-        Tensor projected, Tensor? position, Tensor? scale, in CudaQnAToken token, in QnAWindows windows)
+        Tensor projected, Tensor? position, Tensor? scale, CudaQnAToken token, QnAWindows windows)
     {
         var wanted = is_grad_enabled()
             && (projected.requires_grad || position is { requires_grad: true } || scale is { requires_grad: true });
@@ -42,7 +42,7 @@ internal static class CudaQnA
     }
 
     private static Tensor Forward(
-        Tensor projected, Tensor? position, Tensor? scale, in CudaQnAToken token, in QnAWindows windows)
+        Tensor projected, Tensor? position, Tensor? scale, CudaQnAToken token, QnAWindows windows)
     {
         var work = new Work(projected, scale, token, windows);
         var output = empty(work.OutputShape, dtype: projected.dtype, device: projected.device);
