@@ -1,4 +1,3 @@
-using LocalAttention.Core.Kernels;
 using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
@@ -120,12 +119,12 @@ public sealed class CrossShapedLayer : nn.Module<Tensor, Tensor>, IReceivedAtten
     private Tensor Attend(Tensor projected, WindowPartition stripes)
     {
         var (batch, height, width, heads) = (projected.size(0), projected.size(1), projected.size(2), _attention.Heads / 2);
-        if (Backends.For(projected) == Backend.FusedCpu)
+        var divided = new AttentionMap(
+            batch, new WindowAxis((int)height, stripes.Height, 0), new WindowAxis((int)width, stripes.Width, 0),
+            heads, _channels / _attention.Heads, QkvOrder.QkvMajor);
+        if (DotProductAttention.IsFused(projected, divided))
         {
-            var divided = new AttentionMap(
-                batch, new WindowAxis((int)height, stripes.Height, 0), new WindowAxis((int)width, stripes.Width, 0),
-                heads, _channels / _attention.Heads, QkvOrder.QkvMajor);
-            return FusedAttention.Apply(projected, divided, table: null, biasWindow: 0);
+            return DotProductAttention.AttendFused(projected, divided);
         }
         var (down, right) = (TokenPadding.Missing(height, stripes.Height), TokenPadding.Missing(width, stripes.Width));
         var padded = down + right > 0 ? nn.functional.pad(projected, [0, 0, 0, right, 0, down]) : projected;

@@ -1,4 +1,5 @@
 using LocalAttention.Core.Kernels;
+using LocalAttention.Core.Kernels.Cuda;
 using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using static TorchSharp.torch;
@@ -17,14 +18,35 @@ internal static class DotProductAttention
     {
         var (batch, height, width) = (projected.size(0), (int)projected.size(1), (int)projected.size(2));
         var channels = (int)(projected.size(3) / 3);
-        if (Backends.For(projected) == Backend.FusedCpu)
+        var whole = new AttentionMap(
+            batch, new WindowAxis(height, height, 0), new WindowAxis(width, width, 0), heads, channels / heads, order);
+        if (IsFused(projected, whole))
         {
-            var whole = new AttentionMap(
-                batch, new WindowAxis(height, height, 0), new WindowAxis(width, width, 0), heads, channels / heads, order);
-            return FusedAttention.Apply(projected, whole, table: null, biasWindow: 0);
+            return AttendFused(projected, whole);
         }
         return Attend(projected.flatten(1, 2), heads, order, bias: null).view(batch, height, width, channels);
     }
+
+    /// <summary>Whether a fused kernel attends to such a map.</summary>
+    /// <param name="map">A tensor of the projected map's device and element type.</param>
+    /// <param name="divided">How the projected map is divided.</param>
+    public static bool IsFused(Tensor map, in AttentionMap divided) => Backends.For(map) switch
+    {
+        Backend.FusedCpu => true,
+        Backend.FusedCuda => CudaAttention.Takes(divided.HeadWidth),
+        _ => false,
+    };
+
+    /// <summary>Attention inside windows by a fused kernel, where there is one.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[B, H, W, 3C]</c>.</param>
+    /// <param name="divided">How they are divided.</param>
+    /// <param name="table">Swin's biases, <c>[(2w − 1)², h]</c>, or none.</param>
+    /// <param name="biasWindow">The window that they were made for, <c>w</c>.</param>
+    /// <returns><c>[B, H, W, C]</c>.</returns>
+    public static Tensor AttendFused(Tensor projected, in AttentionMap divided, Tensor? table = null, int biasWindow = 0) =>
+        Backends.For(projected) == Backend.FusedCuda
+            ? CudaAttention.Apply(projected, divided, table, biasWindow)
+            : FusedAttention.Apply(projected, divided, table, biasWindow);
 
     /// <summary>Attention of queries to the keys and values of another, smaller map.</summary>
     /// <param name="queries"><c>[B, H, W, C]</c>.</param>

@@ -1,4 +1,3 @@
-using LocalAttention.Core.Kernels;
 using LocalAttention.Core.Kernels.Window;
 using LocalAttention.Core.Specification;
 using TorchSharp.Modules;
@@ -84,13 +83,13 @@ public sealed class WindowLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         using var scope = NewDisposeScope();
         var windows = PartitionOf(height, width);
         var (padDown, padRight) = Padding(windows, height, width);
-        if (Backends.For(map) == Backend.FusedCpu)
+        var divided = new AttentionMap(
+            batch, new WindowAxis((int)height, windows.Height, windows.ShiftDown),
+            new WindowAxis((int)width, windows.Width, windows.ShiftRight),
+            _attention.Heads, _channels / _attention.Heads, _attention.Order);
+        if (DotProductAttention.IsFused(map, divided))
         {
-            var divided = new AttentionMap(
-                batch, new WindowAxis((int)height, windows.Height, windows.ShiftDown),
-                new WindowAxis((int)width, windows.Width, windows.ShiftRight),
-                _attention.Heads, _channels / _attention.Heads, _attention.Order);
-            var fused = FusedAttention.Apply(
+            var fused = DotProductAttention.AttendFused(
                 Projection.Apply(qkv, map), divided, relative_position_bias_table, _attention.Window);
             return Projection.Apply(proj, fused).MoveToOuterDisposeScope();
         }
