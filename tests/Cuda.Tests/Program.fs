@@ -8,7 +8,12 @@ let main arguments =
     torch.set_num_threads 1
 
     // Each kernel's process computes on one thread; the device and its ways belong to the process.
-    [ EmulationTests.tests ]
+    [ EmulationTests.tests
+      CompiledModelTests.tests
+      NeighbourhoodTests.tests
+      QnATests.tests
+      SlideTests.tests
+      WindowTests.tests ]
     |> testList "cuda"
     |> testSequenced
     |> runTestsWithCLIArgs [] arguments

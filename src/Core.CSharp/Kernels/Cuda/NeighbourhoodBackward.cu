@@ -5,13 +5,14 @@
 // The biases' gradient (NeighbourhoodBias.cu) adds up ds, which the first kernel leaves behind where it is wanted.
 #include "NeighbourhoodShares.cuh"
 
-// A key near an edge is seen by queries up to k − 1 away.
-#define STAGED_COLUMNS (TILE_COLUMNS + 2 * (WINDOW - 1))
-#define STAGED_BYTES (CHUNK * STAGED_COLUMNS * STRIDE * 4)
-#define NUMBER_BYTES ((CHUNK * STAGED_COLUMNS * 4 + 15) / 16 * 16)
+// Keys of queries lie up to k − 1 beyond a tile; near an edge, queries of keys do so on both sides.
+#define KEY_COLUMNS (TILE_COLUMNS + WINDOW - 1)
+#define QUERY_COLUMNS (TILE_COLUMNS + 2 * (WINDOW - 1))
+#define BYTES_OF(columns) (CHUNK * (columns) * STRIDE * 4)
+#define NUMBER_BYTES ((CHUNK * QUERY_COLUMNS * 4 + 15) / 16 * 16)
 
 // The gradient of queries, the first C channels of gradient [B, H, W, 3C]; deltas [B, H, W, h]; and by_score
-// [B, h, k², H, W], the gradient of the scores, or null. Shared: 2·STAGED_BYTES, and the biases.
+// [B, h, k², H, W], the gradient of the scores, or null. Shared: 2·BYTES_OF(KEY_COLUMNS), and the biases.
 KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, const float* __restrict__ biases,
                                      const ELEMENT* __restrict__ output, const ELEMENT* __restrict__ slopes,
                                      const float* __restrict__ statistics, ELEMENT* __restrict__ gradient,
@@ -19,7 +20,7 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
                                      int heads, int dilation, float scale) {
     const Tile tile(height, width, heads, dilation);
     if (tile.is_empty()) return;
-    const Shared<float> keys(0), values(STAGED_BYTES), table(2 * STAGED_BYTES);
+    const Shared<float> keys(0), values(BYTES_OF(KEY_COLUMNS)), table(2 * BYTES_OF(KEY_COLUMNS));
     const int lane = threadIdx.x % SPLIT;
     const int group = threadIdx.x / SPLIT;
     const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
@@ -57,8 +58,8 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
     for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
         const int rows = min(CHUNK, staged_bottom - chunk + 1);
         __syncthreads();
-        stage(own + channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f, keys);
-        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f,
+        stage(own + channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, KEY_COLUMNS, 1.0f, keys);
+        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, KEY_COLUMNS, 1.0f,
               values);
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
@@ -67,7 +68,7 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
             if (!__any_sync(ALL_LANES, sees_row)) continue;
             for (int across = 0; across < span; ++across) {
                 const int key_column = begin + across;
-                const int place = down * STAGED_COLUMNS + min(key_column, staged_right) - staged_left;
+                const int place = down * KEY_COLUMNS + min(key_column, staged_right) - staged_left;
                 float key[8], value[8];
                 read_staged(keys, place, lane, key);
                 read_staged(values, place, lane, value);
@@ -101,15 +102,15 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
 }
 
 // The gradients of keys and values, the other channels of gradient. Here a thread's tokens are keys, and queries with their
-// slopes go through shared memory. Shared: 2·STAGED_BYTES, 2·NUMBER_BYTES, and the biases.
+// slopes go through shared memory. Shared: 2·BYTES_OF(QUERY_COLUMNS), 2·NUMBER_BYTES, and the biases.
 KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const float* __restrict__ biases,
                                    const ELEMENT* __restrict__ slopes, const float* __restrict__ statistics,
                                    const float* __restrict__ deltas, ELEMENT* __restrict__ gradient, int height, int width,
                                    int heads, int dilation, float scale) {
     const Tile tile(height, width, heads, dilation);
     if (tile.is_empty()) return;
-    const Shared<float> queries(0), staged_slopes(STAGED_BYTES), staged_statistics(2 * STAGED_BYTES),
-        staged_deltas(2 * STAGED_BYTES + NUMBER_BYTES), table(2 * STAGED_BYTES + 2 * NUMBER_BYTES);
+    const Shared<float> queries(0), staged_slopes(BYTES_OF(QUERY_COLUMNS)), staged_statistics(2 * BYTES_OF(QUERY_COLUMNS)),
+        staged_deltas(2 * BYTES_OF(QUERY_COLUMNS) + NUMBER_BYTES), table(2 * BYTES_OF(QUERY_COLUMNS) + 2 * NUMBER_BYTES);
     const int lane = threadIdx.x % SPLIT;
     const int group = threadIdx.x / SPLIT;
     const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
@@ -146,13 +147,13 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
     for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
         const int rows = min(CHUNK, staged_bottom - chunk + 1);
         __syncthreads();
-        stage(own, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, scale, queries);
-        stage(own_slopes, channels, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, staged_slopes);
+        stage(own, step, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, scale, queries);
+        stage(own_slopes, channels, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, 1.0f, staged_slopes);
         for (int index = threadIdx.x; index < rows * staged_width; index += blockDim.x) {
             const int down = index / staged_width, across = index % staged_width;
             const long long number = tile.token(chunk + down, staged_left + across) * heads + tile.head;
-            staged_statistics[down * STAGED_COLUMNS + across] = statistics[number];
-            staged_deltas[down * STAGED_COLUMNS + across] = deltas[number];
+            staged_statistics[down * QUERY_COLUMNS + across] = statistics[number];
+            staged_deltas[down * QUERY_COLUMNS + across] = deltas[number];
         }
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
@@ -161,7 +162,7 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
             if (!__any_sync(ALL_LANES, sees_row)) continue;
             for (int across = 0; across < span; ++across) {
                 const int query_column = begin + across;
-                const int place = down * STAGED_COLUMNS + min(query_column, staged_right) - staged_left;
+                const int place = down * QUERY_COLUMNS + min(query_column, staged_right) - staged_left;
                 float query[8], slope[8];
                 read_staged(queries, place, lane, query);
                 read_staged(staged_slopes, place, lane, slope);

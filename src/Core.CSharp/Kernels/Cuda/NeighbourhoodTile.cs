@@ -32,7 +32,7 @@ internal sealed record NeighbourhoodTile
     // Rows, columns, and neighbouring tokens of a thread. From large to small: large tiles read less of what stands around
     // them, small ones fill the device with few tokens.
     private static readonly (int Rows, int Columns, int Tokens)[] Shared =
-        [(8, 16, 4), (4, 16, 4), (8, 16, 2), (4, 16, 2), (8, 8, 2), (4, 8, 2), (4, 8, 1), (2, 4, 1), (1, 4, 1), (1, 1, 1)];
+        [(8, 16, 4), (8, 16, 2), (4, 8, 2), (4, 8, 1), (1, 4, 1), (1, 1, 1)];
 
     // Columns of a warp's 16 tokens, and the warps of a tile.
     private static readonly (int Columns, int WarpsDown, int WarpsAcross)[] Products =
