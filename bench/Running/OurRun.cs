@@ -23,7 +23,10 @@ public sealed class OurRun : IDisposable
     /// <param name="subject">What runs.</param>
     /// <param name="training">Whether with a backward pass, and for models AdamW's step.</param>
     /// <param name="shape">The input's shape; none: the subject's.</param>
-    public OurRun(Subject subject, bool training, long[]? shape = null)
+    /// <param name="dtype">The element type of parameters and input.</param>
+    /// <param name="device">Where it runs; none: in main memory.</param>
+    public OurRun(
+        Subject subject, bool training, long[]? shape = null, ScalarType dtype = ScalarType.Float32, Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(subject);
         shape ??= subject.Shape;
@@ -31,21 +34,22 @@ public sealed class OurRun : IDisposable
         _training = training;
         _module = Build(subject);
         ParameterFilling.Fill(_module);
-        _module.train(training);
-        _input = Counter.Filled("input", shape);
+        device ??= CPU;
+        _module.to(device, dtype).train(training);
+        _input = Counter.Filled("input", shape).to(dtype, device);
         if (!training)
         {
             MergeShifts(_module);
         }
         else if (_isModel)
         {
-            _labels = arange(shape[0], dtype: ScalarType.Int64);
+            _labels = arange(shape[0], dtype: ScalarType.Int64, device: device);
             _optimizer = optim.AdamW(_module.parameters().Where(p => p.requires_grad), lr: 1e-4, weight_decay: 0.05);
         }
         else
         {
             _input.requires_grad = true;
-            _cotangent = Counter.Filled("cotangent", shape);
+            _cotangent = Counter.Filled("cotangent", shape).to(dtype, device);
         }
     }
 
@@ -68,7 +72,7 @@ public sealed class OurRun : IDisposable
         var norm = GradientNorm();
         if (_isModel)
         {
-            var loss = outcome.item<float>();
+            var loss = outcome.to(ScalarType.Float32).item<float>();
             return new Digest([(loss, loss), (norm, norm)]);
         }
         return new Digest([Projected(outcome, "output"), Projected(_input.grad!, "gradient"), (norm, norm)]);
@@ -135,7 +139,7 @@ public sealed class OurRun : IDisposable
     private static (double Value, double Size) Projected(Tensor values, string name)
     {
         var exact = values.detach().to(ScalarType.Float64);
-        var directions = Counter.Filled(name, values.shape).to(ScalarType.Float64);
+        var directions = Counter.Filled(name, values.shape).to(ScalarType.Float64, values.device);
         return ((exact * directions).sum().item<double>(), Math.Sqrt(Squares(exact)));
     }
 

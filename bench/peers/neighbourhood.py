@@ -28,8 +28,8 @@ class NeighbourhoodAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, height, width, channels = x.shape
-        rows, down = self._side(height)
-        columns, right = self._side(width)
+        rows, down = self._side(height, x.device)
+        columns, right = self._side(width, x.device)
         token = (self.heads, self.head_width)
         queries, keys, values = self.qkv(x).split(channels, dim=3)
         queries = queries.reshape(batch, height, 1, width, 1, *token) * self.head_width**-0.5
@@ -39,11 +39,11 @@ class NeighbourhoodAttention(nn.Module):
         attended = (weights.unsqueeze(6) * self._windows(values, rows, columns)).sum((2, 4))
         return self.proj(attended.reshape(batch, height, width, channels))
 
-    def _side(self, length: int) -> tuple[Tensor, Tensor]:
+    def _side(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Of one side, the places of each token's window and its offsets to them, from 0: ``[length * window]`` each."""
-        places = torch.arange(length)
+        places = torch.arange(length, device=device)
         first = (places - self.window // 2).clamp(0, length - self.window)
-        window = first[:, None] + torch.arange(self.window)
+        window = first[:, None] + torch.arange(self.window, device=device)
         return window.flatten(), (window - places[:, None] + self.window - 1).flatten()
 
     def _windows(self, tokens: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class WindowAttention(nn.Module):
             of_window = self._split(regions).squeeze(-1)
             apart = of_window.unsqueeze(1) != of_window.unsqueeze(2)
             mask = torch.zeros(apart.shape).masked_fill(apart, -100.0)
-            self._masks[height, width] = mask.to(self.relative_position_bias_table.dtype)
+            self._masks[height, width] = mask.to(self.relative_position_bias_table)
         return self._masks[height, width]
 
 
