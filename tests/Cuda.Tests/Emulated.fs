@@ -1,13 +1,10 @@
-/// How a test runs kernels on the host, and holds what they compute to float64.
+/// How a test runs kernels on the host.
 module LocalAttention.Cuda.Tests.Emulated
 
 open System
-open Expecto
 open LocalAttention.Core.Kernels
 open LocalAttention.Core.Kernels.Cuda
-open LocalAttention.Core.Tests.Tensors
 open LocalAttention.Cuda.Emulation
-open LocalAttention.Oracle
 open TorchSharp
 
 /// The device of this run. Its programs are compiled once and stay.
@@ -40,12 +37,6 @@ let launchesOf (device: EmulatedDevice) (body: unit -> unit) =
     let before = device.Launches.Count
     body ()
     device.Launches |> Seq.skip before |> List.ofSeq
-
-/// The element types that kernels take.
-let elementTypes =
-    [ torch.ScalarType.Float32
-      torch.ScalarType.Float16
-      torch.ScalarType.BFloat16 ]
 
 /// The largest relative error of rounding a number to an element type.
 let unitOf elementType =
