@@ -4,7 +4,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 dotnet tool restore >/dev/null
-for project in src/Torch.CSharp src/Core.CSharp samples/CSharpConsumer bench; do
+for project in src/Torch.CSharp src/Core.CSharp samples/CSharpConsumer bench eng/gpu; do
     dotnet format "$project" --no-restore --verify-no-changes
 done
 # These refer to F#, which the analyzers' workspace cannot load.

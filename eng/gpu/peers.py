@@ -67,37 +67,34 @@ class FlexNeighbourhood(NeighbourhoodAttention):
             raise Absent(f"FlexAttention is not in PyTorch {torch.__version__}") from error
         self._create_mask = create_block_mask
         self._attend = torch.compile(flex_attention)
-        self._masks: dict[tuple[int, int], Any] = {}
+        self._changes: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         batch, height, width, channels = x.shape
-        tokens = height * width
-        parts = self.qkv(x).view(batch, tokens, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
-        window, rpb = self.window, self.rpb
+        parts = self.qkv(x).view(batch, height * width, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
+        if (height, width) not in self._changes:
+            self._changes[height, width] = self._made_for(height, width, x.device)
+        biased, mask = self._changes[height, width]
+        attended = self._attend(parts[0], parts[1], parts[2], score_mod=biased, block_mask=mask)
+        return self.proj(attended.transpose(1, 2).reshape(batch, height, width, channels))
+
+    def _made_for(self, height: int, width: int, device: torch.device) -> tuple[Any, Any]:
+        """The change of the scores and the mask, made once: both are compiled."""
+        window, rpb, tokens = self.window, self.rpb, height * width
 
         def biased(score: Tensor, image: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            # Scores outside the window are computed too, and masked afterwards.
             down = (key // width - query // width + window - 1).clamp(0, 2 * window - 2)
             right = (key % width - query % width + window - 1).clamp(0, 2 * window - 2)
             return score + rpb[head, down, right]
 
-        attended = self._attend(
-            parts[0], parts[1], parts[2], score_mod=biased, block_mask=self._mask(height, width, x.device)
-        )
-        return self.proj(attended.transpose(1, 2).reshape(batch, height, width, channels))
+        def near(image: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            top = (query // width - window // 2).clamp(0, height - window)
+            left = (query % width - window // 2).clamp(0, width - window)
+            down, right = key // width - top, key % width - left
+            return (down >= 0) & (down < window) & (right >= 0) & (right < window)
 
-    def _mask(self, height: int, width: int, device: torch.device) -> Any:
-        if (height, width) not in self._masks:
-            window = self.window
-
-            def near(image: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-                top = (query // width - window // 2).clamp(0, height - window)
-                left = (query % width - window // 2).clamp(0, width - window)
-                down, right = key // width - top, key % width - left
-                return (down >= 0) & (down < window) & (right >= 0) & (right < window)
-
-            tokens = height * width
-            self._masks[height, width] = self._create_mask(near, None, None, tokens, tokens, device=device)
-        return self._masks[height, width]
+        return biased, self._create_mask(near, None, None, tokens, tokens, device=device)
 
 
 class NattenNeighbourhood(NeighbourhoodAttention):

@@ -19,7 +19,8 @@ for candidate in ${GPU_PYTHON:-python3 /usr/bin/python3}; do
         break
     fi
 done
-[ -n "$python" ] || missing "no Python with PyTorch and NumPy (${GPU_PYTHON:-python3, /usr/bin/python3}); name one by GPU_PYTHON"
+[ -n "$python" ] ||
+    missing "no Python with PyTorch and NumPy (${GPU_PYTHON:-python3, /usr/bin/python3}); name one by GPU_PYTHON"
 torch=$("$python" -c 'import os, torch; print(os.path.dirname(torch.__file__))')
 packages=$(dirname "$torch")
 
@@ -35,8 +36,9 @@ fi
 # CUDA's headers: of a toolkit, or of the packages that PyTorch's wheels need.
 if [ -e "${LIBTORCH_HOME:-/nowhere}/lib/libtorch_cuda.so" ]; then
     toolkit=$(command -v nvcc || true)
-    for candidate in ${CUDA_HOME:+"$CUDA_HOME"} ${toolkit:+"$(dirname "$(dirname "$(readlink -f "$toolkit")")")"} /usr/local/cuda \
-        "$packages"/nvidia/cu[0-9]* "$packages"/nvidia/cuda_runtime; do
+    [ -z "$toolkit" ] || toolkit=$(dirname "$(dirname "$(readlink -f "$toolkit")")")
+    for candidate in ${CUDA_HOME:+"$CUDA_HOME"} ${toolkit:+"$toolkit"} /usr/local/cuda "$packages"/nvidia/cu[0-9]* \
+        "$packages"/nvidia/cuda_runtime; do
         if [ -e "$candidate/include/cuda_runtime_api.h" ]; then
             export CUDA_HOME=$candidate
             headers=$candidate/include

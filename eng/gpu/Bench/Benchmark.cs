@@ -27,8 +27,8 @@ internal static class Benchmark
         var library = peers.Describe();
         var (bytes, operations) = peers.Peaks();
         var report = new Report(
-            DateTime.UtcNow, (string)library["device"]!, Backends.Describe(device.type, options.Works()[0].Element), library, bytes / 1e9,
-            operations / 1e12, options.Rehearsal);
+            DateTime.UtcNow, (string)library["device"]!, Backends.Describe(device.type, options.Works()[0].Element), library,
+            bytes / 1e9, operations / 1e12, options.Rehearsal);
         report.WriteHead(Console.Out);
         var turns = new Turns(peers, options.Rehearsal ? new WallClock() : new DeviceClock(), device, options.Quick);
         foreach (var work in options.Works())
@@ -37,7 +37,8 @@ internal static class Benchmark
             var found = turns.Of(work, ToleranceOf(work.Element));
             var size = work.Element == ScalarType.Float32 ? sizeof(float) : sizeof(ushort);
             var floor = WorkFloor.Of(
-                new Work(work.Name, work.Subject, work.Training, []), new MachinePeak(operations, bytes * BytesOfPasses / size));
+                new Work(work.Name, work.Subject, work.Training, []),
+                new MachinePeak(operations, bytes * BytesOfPasses / size));
             report.Add(found, 1000 * floor.Seconds);
         }
         report.WriteTable(Console.Out);

@@ -38,14 +38,16 @@ internal sealed record Report(
         writer.WriteLine($"{Device}, {Date:yyyy-MM-dd HH:mm} UTC{(Rehearsal ? "; a rehearsal: times mean nothing" : "")}");
         writer.WriteLine($"ours: {Backend}");
         writer.WriteLine($"peers: PyTorch {Library["torch"]}, CUDA {Library["cuda"]}, {Library["libraries"]!.ToJsonString()}");
-        writer.WriteLine(Invariant($"peaks: copy {GigabytesPerSecond:0} GB/s, matrix product {TeraflopsPerSecond:0.0} TFLOP/s"));
+        writer.WriteLine(
+            Invariant($"peaks: copy {GigabytesPerSecond:0} GB/s, matrix product {TeraflopsPerSecond:0.0} TFLOP/s"));
         writer.WriteLine();
     }
 
     /// <summary>Writes a line for each comparison, and what is missing.</summary>
     public void WriteTable(TextWriter writer)
     {
-        var lines = _works.SelectMany(work => work.Found.Rivals.Where(rival => rival.Times is not null).Select(rival => Cells(work, rival)))
+        var lines = _works
+            .SelectMany(work => work.Found.Rivals.Where(rival => rival.Times is not null).Select(rival => Cells(work, rival)))
             .Prepend(Headings).ToList();
         var widths = Enumerable.Range(0, Headings.Length).Select(column => lines.Max(line => line[column].Length)).ToList();
         foreach (var line in lines)
@@ -60,7 +62,8 @@ internal sealed record Report(
         {
             if (found.Rivals.All(rival => rival.Times is null))
             {
-                writer.WriteLine(Invariant($"{found.Work.Name}: ours {found.Ours.Median:0.000} ms, {floor / found.Ours.Median:0%} of the roofline"));
+                var share = floor / found.Ours.Median;
+                writer.WriteLine(Invariant($"{found.Work.Name}: ours {found.Ours.Median:0.000} ms, {share:0%} of the roofline"));
             }
             foreach (var rival in found.Rivals.Where(rival => rival.Reason is not null))
             {
@@ -68,7 +71,8 @@ internal sealed record Report(
             }
             foreach (var rival in found.Rivals.Where(rival => !rival.Agrees))
             {
-                writer.WriteLine(Invariant($"{found.Work.Name}: ours and {rival.Rival.Name} compute different things, by {rival.Difference:0.0e0}"));
+                writer.WriteLine(Invariant(
+                    $"{found.Work.Name}: ours and {rival.Rival.Name} compute different things, by {rival.Difference:0.0e0}"));
             }
         }
     }
@@ -78,7 +82,8 @@ internal sealed record Report(
     public string WriteJson(string folder)
     {
         Directory.CreateDirectory(folder);
-        var device = string.Concat(Device.ToLowerInvariant().Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-'));
+        var device = string.Concat(
+            Device.ToLowerInvariant().Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-'));
         var path = Path.Combine(folder, $"{Date:yyyy-MM-ddTHH-mm-ss}-{device}{(Rehearsal ? "-rehearsal" : "")}.json");
         var rows = _works.SelectMany(work => work.Found.Rivals.Select(rival => Row(work, rival)));
         var content = new JsonObject
@@ -133,9 +138,11 @@ internal sealed record Report(
         return
         [
             work.Found.Work.Name, rival.Rival.Name, Number(ours.Median), Number(ours.Spread), Number(theirs.Median),
-            Number(theirs.Spread), Invariant($"{ratio:0.00}"), rival.Rival.Target is { } least ? Invariant($"≥ {least:0.#}") : "",
+            Number(theirs.Spread), Invariant($"{ratio:0.00}"),
+            rival.Rival.Target is { } least ? Invariant($"≥ {least:0.#}") : "",
             rival.Rival.Target is { } target ? (ratio >= target ? "yes" : "no") : "",
-            Invariant($"{work.Floor / ours.Median:0%}"), rival.Difference is { } difference ? Invariant($"{difference:0.0e0}") : "",
+            Invariant($"{work.Floor / ours.Median:0%}"),
+            rival.Difference is { } difference ? Invariant($"{difference:0.0e0}") : "",
         ];
     }
 

@@ -54,7 +54,8 @@ internal sealed class Turns(PeerServer peers, IClock clock, Device device, bool 
             work, ours.Sample,
             [
                 .. present.Select(rival => new RivalResult(
-                    rival.Rival!, rival.Sample, rival.Difference, rival.Difference is null || rival.Difference <= tolerance, null)),
+                    rival.Rival!, rival.Sample, rival.Difference,
+                    Agrees: rival.Difference is null || rival.Difference <= tolerance, Reason: null)),
                 .. absent,
             ]);
     }

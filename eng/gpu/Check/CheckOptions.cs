@@ -38,7 +38,8 @@ internal sealed record CheckOptions(bool Quick, string? Only, ScalarType? Elemen
                 ("--only", _) => throw new ArgumentException($"--only needs one of {string.Join(", ", Subjects)}"),
                 ("--element", { } type) when Grid.ElementNamed(type) is { } element =>
                     Next(options with { Element = element }, ref index),
-                ("--part", { } part) when PartOf(part) is var (one, of) => Next(options with { Part = one - 1, Parts = of }, ref index),
+                ("--part", { } part) when PartOf(part) is var (one, of) =>
+                    Next(options with { Part = one - 1, Parts = of }, ref index),
                 ("--part", _) => throw new ArgumentException("--part needs two numbers, such as 1/4"),
                 ("--element", _) => throw new ArgumentException("--element needs float32, float16 or bfloat16"),
                 var (other, _) => throw new ArgumentException($"check has no '{other}'; --help tells what it has"),

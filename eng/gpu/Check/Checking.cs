@@ -64,9 +64,12 @@ internal static class Checking
         foreach (var problem in Grid.Of(options))
         {
             var result = check.Of(problem);
+            var subject = $"{problem.Kernel,-14} {Grid.NameOf(problem.Element),-9} {problem.Problem,-42}";
+            var verdict = result.IsRight ? "" : $"   FAILED: {result.Failure ?? result.Where}";
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{problem.Kernel,-14} {Grid.NameOf(problem.Element),-9} {problem.Problem,-42} {result.Ways,5} {result.Refused,7} {result.Error,6:0.000} {result.Composite,9:0.000}  {(result.Repeats ? "yes" : "no")}{(result.IsRight ? "" : $"   FAILED: {result.Failure ?? result.Where}")}"));
+                $"{subject} {result.Ways,5} {result.Refused,7} {result.Error,6:0.000} {result.Composite,9:0.000}  "
+                + $"{(result.Repeats ? "yes" : "no")}{verdict}"));
             (right, wrong) = result.IsRight ? (right + 1, wrong) : (right, wrong + 1);
         }
         Console.WriteLine($"errors are shares of what they may be; {right} passed, {wrong} failed");

@@ -51,7 +51,9 @@ internal static class Grid
         return
         [
             plain,
-            .. from window in (int[])[3, 5, 7] from depth in (int[])[8, 24, 64, 128] select plain with { Window = window, Depth = depth },
+            .. from window in (int[])[3, 5, 7]
+               from depth in (int[])[8, 24, 64, 128]
+               select plain with { Window = window, Depth = depth },
             .. from padding in Enum.GetValues<EdgePadding>() select plain with { Padding = padding, Window = 5, Height = 9 },
             .. from window in (int[])[3, 7] select plain with { Window = window, Deformed = false },
             plain with { Window = 9, Heads = 1, Height = 13, Width = 11 },
@@ -67,7 +69,9 @@ internal static class Grid
         return
         [
             plain,
-            .. from window in (int[])[3, 5, 7] from depth in (int[])[8, 16, 64, 128] select plain with { Window = window, Depth = depth },
+            .. from window in (int[])[3, 5, 7]
+               from depth in (int[])[8, 16, 64, 128]
+               select plain with { Window = window, Depth = depth },
             .. from stride in (int[])[2, 3] select plain with { Stride = stride },
             .. from queries in (int[])[1, 3, 4] select plain with { Queries = queries },
             plain with { Upsampling = 2 },
@@ -84,7 +88,9 @@ internal static class Grid
         return
         [
             plain,
-            .. from window in (int[])[3, 7, 13] from depth in (int[])[8, 24, 64, 128] select plain with { Window = window, Depth = depth },
+            .. from window in (int[])[3, 7, 13]
+               from depth in (int[])[8, 24, 64, 128]
+               select plain with { Window = window, Depth = depth },
             .. from dilation in (int[])[2, 4] select plain with { Dilation = dilation },
             plain with { Biased = false },
             plain with { Depth = 5 },
@@ -99,7 +105,9 @@ internal static class Grid
         return
         [
             plain,
-            .. from window in (int[])[7, 12, 14] from depth in (int[])[8, 24, 64, 128] select plain with { Window = window, Depth = depth },
+            .. from window in (int[])[7, 12, 14]
+               from depth in (int[])[8, 24, 64, 128]
+               select plain with { Window = window, Depth = depth },
             plain with { Shifted = false },
             plain with { Height = 23, Width = 17 },
             plain with { Window = 56, Height = 28, Width = 28 },

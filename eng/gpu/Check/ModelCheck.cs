@@ -30,7 +30,8 @@ internal static class ModelCheck
             var agrees = error <= tolerance;
             failures += agrees ? 0 : 1;
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{model,-18} {what,-42} {error:0.0e0} of {tolerance:0e0}{(agrees ? "" : "   FAILED")}"));
+                CultureInfo.InvariantCulture,
+                $"{model,-18} {what,-42} {error:0.0e0} of {tolerance:0e0}{(agrees ? "" : "   FAILED")}"));
         }
         foreach (var architecture in Architectures)
         {
@@ -56,12 +57,14 @@ internal static class ModelCheck
                 continue;
             }
             Report(architecture.Name, "recorded", compiled.call(images), model.call(images), ToleranceOfGraphs);
-            Report(architecture.Name, "recorded, another input", compiled.call(images * 0.5), model.call(images * 0.5), ToleranceOfGraphs);
+            var darker = images * 0.5;
+            Report(architecture.Name, "recorded, another input", compiled.call(darker), model.call(darker), ToleranceOfGraphs);
             foreach (var parameter in model.parameters())
             {
                 parameter.mul_(0.75);
             }
-            Report(architecture.Name, "recorded, parameters changed", compiled.call(images), model.call(images), ToleranceOfGraphs);
+            Report(
+                architecture.Name, "recorded, parameters changed", compiled.call(images), model.call(images), ToleranceOfGraphs);
         }
         return failures == 0 ? ExitCode.Success : ExitCode.Failure;
     }

@@ -17,7 +17,8 @@ internal sealed record WindowCase(
     public override string Kernel => "window";
 
     public override string Problem =>
-        $"{Batch}x{Height}x{Width} h{Heads} d{Depth} w{Window}{(Shifted ? " shifted" : "")}{(Order == QkvOrder.HeadMajor ? " by head" : "")}";
+        $"{Batch}x{Height}x{Width} h{Heads} d{Depth} w{Window}{(Shifted ? " shifted" : "")}"
+        + (Order == QkvOrder.HeadMajor ? " by head" : "");
 
     protected override long Tokens => (long)Batch * Height * Width;
 
