@@ -53,14 +53,14 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
     const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
     const int staged_left = tile.columns.first_key(tile.left);
     const int staged_right = tile.columns.first_key(tile.right) + WINDOW - 1;
+    const int staged_width = staged_right - staged_left + 1;
     const long long plane = static_cast<long long>(height) * width;
 
     for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
         const int rows = min(CHUNK, staged_bottom - chunk + 1);
         __syncthreads();
-        stage(own + channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, KEY_COLUMNS, 1.0f, keys);
-        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, KEY_COLUMNS, 1.0f,
-              values);
+        stage(own + channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, 1.0f, keys);
+        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, 1.0f, values);
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
             const int key_row = chunk + down;
@@ -84,7 +84,7 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
                     add_scaled(sums[t], by_own, key);
                     if (by_score != nullptr && lane == 0) {
                         const int sample = (key_row - first_row) * WINDOW + key_column - first[t];
-                        const long long map = (static_cast<long long>(tile.image) * heads + tile.head) * (WINDOW * WINDOW) + sample;
+                        const long long map = (static_cast<long long>(tile.image) * heads + tile.head) * AREA + sample;
                         by_score[map * plane + tile.rows.token(row) * width + tile.columns.token(column + t)] = by_own;
                     }
                 }

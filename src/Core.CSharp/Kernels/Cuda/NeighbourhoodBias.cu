@@ -1,8 +1,8 @@
 // The gradient of neighbourhood attention's biases: the gradients of scores, added up by offset.
 #include "NeighbourhoodSide.cuh"
 
-// The biases' gradient by parts [parts, h, 2k−1, 2k−1]: a block adds up one offset of one head over the rows of its part, from
-// by_score [B, h, k², H, W]. Each element of that is read once.
+// The biases' gradient by parts [parts, h, 2k−1, 2k−1]: a block adds up one offset of one head over the rows of its part,
+// from by_score [B, h, k², H, W]. Each element of that is read once.
 KERNEL neighbourhood_bias_gradients(const float* __restrict__ by_score, float* __restrict__ sums, int batch, int height,
                                     int width, int heads, int dilation, int parts) {
     const Shared<float> by_warp(0);
@@ -18,7 +18,8 @@ KERNEL neighbourhood_bias_gradients(const float* __restrict__ by_score, float* _
         // The row's place in a window: where this offset leads, counted from the window's first key.
         const int key_row = row / dilation + down - rows.first_key(row / dilation);
         if (key_row < 0 || key_row >= WINDOW) continue;
-        const float* image = by_score + (line / height * heads + head) * (WINDOW * WINDOW) * plane + static_cast<long long>(row) * width;
+        const long long first = (line / height * heads + head) * AREA * plane;
+        const float* image = by_score + first + static_cast<long long>(row) * width;
         for (int column = lane; column < width; column += WARP) {
             const Side columns(width, dilation, column % dilation);
             const int key_column = column / dilation + across - columns.first_key(column / dilation);

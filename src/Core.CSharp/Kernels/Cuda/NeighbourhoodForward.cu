@@ -43,13 +43,13 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
     const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
     const int staged_left = tile.columns.first_key(tile.left);
     const int staged_right = tile.columns.first_key(tile.right) + WINDOW - 1;
+    const int staged_width = staged_right - staged_left + 1;
 
     for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
         const int rows = min(CHUNK, staged_bottom - chunk + 1);
         __syncthreads();
-        stage(own + channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f, keys);
-        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_right - staged_left + 1, STAGED_COLUMNS, 1.0f,
-              values);
+        stage(own + channels, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, keys);
+        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, values);
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
             const int key_row = chunk + down;

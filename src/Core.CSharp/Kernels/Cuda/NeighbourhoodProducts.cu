@@ -13,7 +13,7 @@
 // Channels in slices of 16, as products take them, and in octets, as they give them.
 #define SLICES ((DEPTH + 15) / 16)
 #define OCTETS ((DEPTH + 7) / 8)
-// Elements from a staged token to the next: eight more than the channels, so that four words of eight tokens lie in 32 banks.
+// Elements from a staged token to the next: eight more than the channels: four words of eight tokens lie in 32 banks.
 #define PITCH (16 * SLICES + 8)
 #define PACKED Widest<ELEMENT, DEPTH>::value
 // Keys of queries lie up to k − 1 beyond a tile, queries of keys as far on both sides.
@@ -156,8 +156,10 @@ DEVICE void multiply_tokens(const float (&weights)[2][4], const Shared<ELEMENT>&
                             float (&sums)[OCTETS][4]) {
     unsigned rows[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-        rows[i] = word_of(element_of<ELEMENT>(weights[i / 2][2 * (i % 2)]), element_of<ELEMENT>(weights[i / 2][2 * (i % 2) + 1]));
+    for (int i = 0; i < 4; ++i) {
+        const float* pair = &weights[i / 2][2 * (i % 2)];
+        rows[i] = word_of(element_of<ELEMENT>(pair[0]), element_of<ELEMENT>(pair[1]));
+    }
 #pragma unroll
     for (int octet = 0; octet < OCTETS; ++octet) {
         const int channel = 8 * octet + lane / 4;
@@ -212,8 +214,8 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
         __syncthreads();
         if (!own.is_inside) continue;
         const Columns met(tile.rows.first_key(own.row), tile.rows.first_key(own.last_row) + WINDOW - 1,
-                          tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk, rows,
-                          staged_left, KEY_COLUMNS);
+                          tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk,
+                          rows, staged_left, KEY_COLUMNS);
         for (int base = 0; base < met.count; base += 16) {
             const int key_places[2] = {met.place(base + own.lane / 4), met.place(base + 8 + own.lane / 4)};
             float score[2][4];
@@ -325,8 +327,8 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
         __syncthreads();
         if (!own.is_inside) continue;
         const Columns met(tile.rows.first_key(own.row), tile.rows.first_key(own.last_row) + WINDOW - 1,
-                          tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk, rows,
-                          staged_left, KEY_COLUMNS);
+                          tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk,
+                          rows, staged_left, KEY_COLUMNS);
         for (int base = 0; base < met.count; base += 16) {
             const int key_places[2] = {met.place(base + own.lane / 4), met.place(base + 8 + own.lane / 4)};
             float score[2][4], by_weight[2][4];
@@ -346,12 +348,12 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
                     if (number < met.count && down >= 0 && down < WINDOW && across >= 0 && across < WINDOW) {
                         float exponent = scale * score[i / 2][at] - statistic[side];
                         if (HAS_BIAS)
-                            exponent += table[(row - own.row_of(side) + WINDOW - 1) * OFFSETS + column - own.column_of(side) +
-                                              WINDOW - 1];
+                            exponent += table[(row - own.row_of(side) + WINDOW - 1) * OFFSETS + column -
+                                              own.column_of(side) + WINDOW - 1];
                         by_own = __expf(exponent) * (by_weight[i / 2][at] - delta[side]);
                         if (by_score != nullptr) {
-                            const long long map =
-                                (static_cast<long long>(tile.image) * heads + tile.head) * (WINDOW * WINDOW) + down * WINDOW + across;
+                            const long long image = static_cast<long long>(tile.image) * heads + tile.head;
+                            const long long map = image * AREA + down * WINDOW + across;
                             by_score[map * plane + tile.rows.token(own.row_of(side)) * width +
                                      tile.columns.token(own.column_of(side))] = by_own;
                         }
@@ -412,7 +414,8 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
         const int rows = min(CHUNK, staged_bottom - chunk + 1);
         __syncthreads();
         stage(head, step, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, queries);
-        stage(slopes + tile.head * DEPTH, channels, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, staged_slopes);
+        stage(slopes + tile.head * DEPTH, channels, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS,
+              staged_slopes);
         for (int index = threadIdx.x; index < rows * staged_width; index += blockDim.x) {
             const int down = index / staged_width, across = index % staged_width;
             const long long number = tile.token(chunk + down, staged_left + across) * heads + tile.head;
@@ -440,12 +443,12 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
                 for (int side = 0; side < 2; ++side) {
                     const int at = 2 * side + i % 2;
                     float weight = 0.0f, by_own = 0.0f;
-                    if (number < met.count && row >= first_row[side] && row <= last_row[side] && column >= first_column[side] &&
-                        column <= last_column[side]) {
+                    if (number < met.count && row >= first_row[side] && row <= last_row[side] &&
+                        column >= first_column[side] && column <= last_column[side]) {
                         float exponent = scale * score[i / 2][at] - statistic;
                         if (HAS_BIAS)
-                            exponent += table[(own.row_of(side) - row + WINDOW - 1) * OFFSETS + own.column_of(side) - column +
-                                              WINDOW - 1];
+                            exponent += table[(own.row_of(side) - row + WINDOW - 1) * OFFSETS + own.column_of(side) -
+                                              column + WINDOW - 1];
                         weight = __expf(exponent);
                         by_own = weight * (by_weight[i / 2][at] - delta);
                     }

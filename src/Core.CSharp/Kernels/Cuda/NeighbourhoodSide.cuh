@@ -3,6 +3,7 @@
 #include "Device.cuh"
 
 #define RADIUS (WINDOW / 2)
+#define AREA (WINDOW * WINDOW)
 #define OFFSETS (2 * WINDOW - 1)
 
 // One side of the small map of tokens with one residue modulo the dilation.
