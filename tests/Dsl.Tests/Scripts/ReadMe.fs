@@ -47,6 +47,8 @@ let rec private blocks language number (rest: string list) : (int * string list)
 /// A script of blocks, in which errors name the lines of the document.
 let private script (document: Document) (blocks: (int * string list) list) =
     [ document.Loading
+      // What the blocks write stays beside the script.
+      "System.IO.Directory.SetCurrentDirectory __SOURCE_DIRECTORY__"
       for first, code in blocks do
           $"# {first} \"{document.Path}\""
 
