@@ -65,6 +65,17 @@ module Arguments =
         let listed = String.concat "|" choices
         (text name listed description).AcceptOnlyFromAmong(Array.ofList choices)
 
+    /// <summary>Refuses to write a file whose name says another format than those that can be written.</summary>
+    /// <param name="endings">What the name may end in.</param>
+    /// <param name="path">The file.</param>
+    /// <exception cref="T:LocalAttention.Cli.InputException">The name ends in something else.</exception>
+    let ensureEnding (endings: string list) (path: string) : unit =
+        if not (endings |> List.contains ((nonNull (Path.GetExtension path)).ToLowerInvariant())) then
+            let known = String.concat ", " endings
+
+            Refusal.wrong
+                $"The name '{path}' says no format that is written here; let it end in one of {known}."
+
     /// Element types by the names that PyTorch gives them.
     let elementTypes: (string * torch.ScalarType) list =
         [ "float32", torch.ScalarType.Float32
@@ -76,6 +87,7 @@ module Arguments =
     let nameOf (dtype: torch.ScalarType) : string =
         match elementTypes |> List.tryFind (fun (_, each) -> each = dtype) with
         | Some(name, _) -> name
+        | None when dtype = torch.ScalarType.Byte -> "uint8"
         | None -> (string dtype).ToLowerInvariant()
 
     /// The file of a model's parameters.

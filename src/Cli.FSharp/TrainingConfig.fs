@@ -31,6 +31,8 @@ type ConfiguredModel =
 type TrainingConfig =
     {
         Model: ConfiguredModel
+        /// The file of the parameters that a new training starts from; none: random ones.
+        Weights: string option
         Data: DataSource
         /// The most images to learn from; none: all.
         TrainingImages: int64 option
@@ -162,6 +164,14 @@ module TrainingConfig =
             )
 
             ConfiguredModel.Named ""
+
+    let private weightsOf (reader: Reader) (root: JsonObject) =
+        match root["weights"] with
+        | null when not (root.ContainsKey "weights") -> None
+        | Text path when path <> "" -> Some(reader.Path path)
+        | other ->
+            reader.Wrong("weights", other, "the path of a file of parameters; leave it out for random ones")
+            None
 
     let private kinds = [ "fashion-mnist"; "mnist"; "folder" ]
 
@@ -298,8 +308,9 @@ module TrainingConfig =
         match root with
         | :? JsonObject as root ->
             let reader = Reader(nonNull (Path.GetDirectoryName(Path.GetFullPath path)))
-            reader.Known("", [ "model"; "data"; "imageSize"; "training"; "output" ], root)
+            reader.Known("", [ "model"; "weights"; "data"; "imageSize"; "training"; "output" ], root)
             let model = modelOf reader root["model"]
+            let weights = weightsOf reader root
             let data, training, test = dataOf reader root["data"]
             let size = sizeOf reader root
             let options = optionsOf reader root["training"]
@@ -314,6 +325,7 @@ module TrainingConfig =
             match reader.Mistakes with
             | [] ->
                 { Model = model
+                  Weights = weights
                   Data = data
                   TrainingImages = training
                   TestImages = test

@@ -16,6 +16,8 @@ type Verdict =
     | Holds of figures: (string * float) list
     /// It broke: the shape of the input, what was expected and what came, and pictures of both.
     | Breaks of input: int64 list * explanation: string * pictures: Picture list
+    /// The same, where a property can break in more than one way: a smaller case counts where it breaks in the same.
+    | BreaksAs of kind: string * input: int64 list * explanation: string * pictures: Picture list
     /// It cannot be asked, and why.
     | CannotAsk of reason: string
 
@@ -28,7 +30,12 @@ module Ask =
           Input: int64 list
           Explanation: string
           Pictures: Picture list
-          Thrown: bool }
+          Kind: string }
+
+    /// What is asked in no case would hold.
+    let internal ensureCases (settings: Settings) =
+        if settings.Cases < 1 then
+            invalidArg (nameof settings) $"{settings.Cases} cases ask nothing; use 1 or more"
 
     /// The seed of the case of a number; the first is the settings' own, so that a failing case repeats as the only one.
     let private seedOf (settings: Settings) number =
@@ -60,14 +67,17 @@ module Ask =
         try
             use _ = torch.NewDisposeScope()
 
-            match check case with
-            | Verdict.Breaks(input, explanation, pictures) ->
+            let breaks kind input explanation pictures =
                 Choice2Of2
                     { Case = case
                       Input = input
                       Explanation = explanation
                       Pictures = pictures
-                      Thrown = false }
+                      Kind = kind }
+
+            match check case with
+            | Verdict.Breaks(input, explanation, pictures) -> breaks "" input explanation pictures
+            | Verdict.BreaksAs(kind, input, explanation, pictures) -> breaks kind input explanation pictures
             | verdict -> Choice1Of2 verdict
         with
         | :? OutOfMemoryException -> reraise ()
@@ -80,7 +90,7 @@ module Ask =
                   Explanation =
                     $"an input of {size} should be taken, and threw {thrown.GetType().Name}: {thrown.Message}"
                   Pictures = []
-                  Thrown = true }
+                  Kind = "throws" }
 
     /// Sizes between the smallest and this one, smallest first.
     let private smallerSizes (subject: Subject) =
@@ -131,7 +141,7 @@ module Ask =
                         attempts >= 0)
                     |> Seq.tryPick (fun case ->
                         match run check case with
-                        | Choice2Of2 smaller when smaller.Thrown = failure.Thrown -> Some smaller
+                        | Choice2Of2 smaller when smaller.Kind = failure.Kind -> Some smaller
                         | _ -> None)
 
             match next with
@@ -158,8 +168,45 @@ module Ask =
         |> List.groupBy fst
         |> List.map (fun (name, values) -> figure (name, List.map snd values))
 
-    let private counterexample steps (failure: Failure) =
+    /// What is opened where code is pasted.
+    let private opened =
+        [ "LocalAttention.Core.Specification"
+          "LocalAttention.Dsl"
+          "LocalAttention.Verification" ]
+
+    /// F# that asks a case again: what loads scripts, what is opened, the subject, the question.
+    let private again (property: string) (case: Case) =
+        let subject = case.Subject
+
+        let directives, value =
+            if subject.Code = subject.Name then
+                [], [ "// subject: " + subject.Name.ReplaceLineEndings " "; "subject" ]
+            else
+                subject.Code.TrimEnd().ReplaceLineEndings("\n").Split '\n'
+                |> List.ofArray
+                |> List.partition (fun line -> line.StartsWith('#'))
+
+        let name = property.Replace("\\", "\\\\").Replace("\"", "\\\"")
+        // The compiler would take a minus sign alone for a subtraction.
+        let seed =
+            if case.Seed < 0L then
+                $"({case.Seed}L)"
+            else
+                $"{case.Seed}L"
+
+        [ yield! directives
+          for space in opened do
+              $"open {space}"
+          ""
+          yield! value
+          if subject.Architecture.IsSome then
+              "|> Subject.ofArchitecture"
+          $"|> Verify.again (Verify.property \"{name}\") {seed} (ImageSize({subject.Size.Height}, {subject.Size.Width}))" ]
+        |> String.concat "\n"
+
+    let private counterexample property steps (failure: Failure) =
         { Code = failure.Case.Subject.Code
+          Again = again property failure.Case
           Seed = failure.Case.Seed
           Input = failure.Input
           Explanation = failure.Explanation
@@ -177,6 +224,7 @@ module Ask =
     /// <param name="check">One case.</param>
     let cases (name: string) (statement: string) (check: Case -> Verdict) : Property =
         let ask (settings: Settings) (subject: Subject) =
+            ensureCases settings
             let watch = Stopwatch.StartNew()
 
             let rec go number held figures reasons =
@@ -200,10 +248,11 @@ module Ask =
                         go (number + 1) (held + 1) (List.rev measured @ figures) reasons
                     | Choice1Of2(Verdict.CannotAsk reason) ->
                         go (number + 1) held figures (reasons @ [ reason ])
-                    | Choice1Of2(Verdict.Breaks _) -> invalidOp "a case that breaks is a failure"
+                    | Choice1Of2(Verdict.Breaks _ | Verdict.BreaksAs _) ->
+                        invalidOp "a case that breaks is a failure"
                     | Choice2Of2 failure ->
                         let smallest, steps = shrink settings check failure
-                        Outcome.Fails(counterexample steps smallest), figures
+                        Outcome.Fails(counterexample name steps smallest), figures
 
             let outcome, figures = go 0 0 [] []
 

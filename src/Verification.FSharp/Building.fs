@@ -244,7 +244,15 @@ module Subject =
 
                 Instances.ofBackbone copy)
 
+        let comment =
+            [ for line in (Code.architecture model.Architecture).ReplaceLineEndings("\n").Split '\n' ->
+                  $"// {line}" ]
+            |> String.concat "\n"
+
+        // Its architecture alone would give other weights.
         { ofArchitecture model.Architecture with
+            Code = $"// model: a trained one of this architecture\n{comment}\nSubject.ofModel model"
+            Architecture = None
             Build = build
             Simpler = fun () -> Seq.empty }
 

@@ -16,6 +16,9 @@ type Counterexample =
     {
         /// The subject that breaks it, as F# that can be pasted into F# Interactive where there is such.
         Code: string
+        /// F# that asks this case again: pasted into F# Interactive behind `#load "LocalAttention.Verification.fsx"` it gives
+        /// the failure. Where nothing but a name is known of the subject, `subject` stands for it.
+        Again: string
         /// The seed that gives the same weights, input and choices again.
         Seed: int64
         /// The shape of the input.

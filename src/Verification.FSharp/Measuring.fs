@@ -1,6 +1,7 @@
 namespace LocalAttention.Verification
 
 open System
+open LocalAttention.Core.Data
 open LocalAttention.Core.Specification
 open TorchSharp
 
@@ -8,11 +9,7 @@ open TorchSharp
 [<RequireQualifiedAccess>]
 module Measuring =
     /// SplitMix64: as good as random, and the same on every machine (Steele, Lea and Flood, OOPSLA 2014).
-    let private mixed (state: uint64) =
-        let z = state + 0x9E3779B97F4A7C15UL
-        let z = (z ^^^ (z >>> 30)) * 0xBF58476D1CE4E5B9UL
-        let z = (z ^^^ (z >>> 27)) * 0x94D049BB133111EBUL
-        z ^^^ (z >>> 31)
+    let private mixed (state: uint64) = SeededRandom.BitsAfter state
 
     /// Another seed, that follows from a seed and a name.
     let derived (seed: int64) (name: string) : int64 =

@@ -9,6 +9,11 @@ open LocalAttention.Core.Specification
 [<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Promises =
     let private lattice (down: int, right: int) =
+        if down < 1 || right < 1 then
+            invalidArg
+                (nameof down)
+                $"shifts by multiples of ({down}, {right}) are none; use 1 or more for each"
+
         ShiftLattice(Nullable(int64 down), Nullable(int64 right))
 
     let private output =
@@ -38,6 +43,9 @@ module Promises =
 
     /// Rows and columns of the input per row and column of the output; 1 where nothing is said.
     let stride (down: int, right: int) (promises: Promises) : Promises =
+        if down < 1 || right < 1 then
+            invalidArg (nameof down) $"a stride of ({down}, {right}) is none; use 1 or more for each"
+
         promises
         |> output' (fun _ map ->
             { map with
@@ -46,28 +54,29 @@ module Promises =
     /// Where the input moves by multiples of so many rows and columns, so does the output, but for the tokens within a border
     /// of so many rows and columns of the input.
     let moving (down: int, right: int) (border: int) (promises: Promises) : Promises =
-        let band = int64 border
+        let shifts, band = lattice (down, right), int64 border
 
         promises
         |> output' (fun _ map ->
             { map with
-                Moves = lattice (down, right)
+                Moves = shifts
                 Border = BorderBand(band, band, band, band) })
 
     /// Where the input rolls as a torus, by multiples of so many rows and columns, so does the whole output.
     let rolling (down: int, right: int) (promises: Promises) : Promises =
-        promises
-        |> output' (fun _ map ->
-            { map with
-                Rolls = lattice (down, right) })
+        let shifts = lattice (down, right)
+
+        promises |> output' (fun _ map -> { map with Rolls = shifts })
 
     /// The output has no places, and rolls of the input by multiples of so many rows and columns leave it as it is.
     let invariant (down: int, right: int) (promises: Promises) : Promises =
+        let shifts = lattice (down, right)
+
         promises
         |> output' (fun _ map ->
             { map with
                 Stride = None
-                Rolls = lattice (down, right) })
+                Rolls = shifts })
 
     /// An output depends on these places of the input, and on no others: from the input's size and the output's place.
     let reaching (reach: ImageSize -> int * int -> Set<int * int>) (promises: Promises) : Promises =
@@ -76,9 +85,17 @@ module Promises =
     /// So many heads can be permuted with their parameters.
     let heads (count: int) (promises: Promises) : Promises = { promises with Heads = Some count }
 
+    let private radiusOf side =
+        if side < 1 || side % 2 = 0 then
+            invalidArg
+                (nameof side)
+                $"a window of {side} has no place in its middle; use an odd number, or say what is reached"
+
+        side / 2
+
     /// What is promised of an odd window around each place, which ends with the map: padded convolutions, slide attention.
     let window (side: int) : Promises =
-        let radius = side / 2
+        let radius = radiusOf side
 
         let along length place =
             seq { max 0 (place - radius) .. min (length - 1) (place + radius) }
@@ -90,7 +107,7 @@ module Promises =
 
     /// What is promised of an odd window around each place of a torus: circular padding.
     let torus (side: int) : Promises =
-        let radius = side / 2
+        let radius = radiusOf side
 
         let along length place =
             seq { for offset in -radius .. radius -> ((place + offset) % length + length) % length }

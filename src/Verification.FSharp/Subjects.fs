@@ -76,7 +76,7 @@ type Subject =
         Name: string
         /// The F# that gives it, or what describes it.
         Code: string
-        /// The architecture, where it is one: then promises follow from its value.
+        /// The architecture, where it is nothing but one: then `Code` gives it.
         Architecture: Architecture option
         Layout: Layout
         /// Channels of the input.

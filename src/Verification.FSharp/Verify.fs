@@ -39,7 +39,10 @@ module Verify =
         | Some property -> property
         | None ->
             let names = properties |> List.map _.Name |> String.concat ", "
-            invalidArg (nameof name) $"there is no property '{name}'; use one of: {names}"
+
+            invalidArg
+                (nameof name)
+                $"there is no property '{name}'; use one of: {names}; one of your own is given by its value"
 
     /// <summary>Asks one property.</summary>
     /// <example><code lang="fsharp">Subject.ofArchitecture Swin.tiny |> Verify.ask Equivariance.shifts Verify.settings</code></example>
@@ -65,11 +68,21 @@ module Verify =
         if not report.IsSound then
             raise (VerificationException report)
 
+    /// <summary>Asks one case again: that of a counterexample's seed and size, by itself.</summary>
+    /// <param name="property">What was asked.</param>
+    /// <param name="seed">The counterexample's seed.</param>
+    /// <param name="size">Rows and columns of its input.</param>
+    /// <param name="subject">Its subject.</param>
+    let again (property: Property) (seed: int64) (size: ImageSize) (subject: Subject) : Report =
+        { subject with Size = size }
+        |> these [ property ] { Cases = 1; Seed = seed; Shrinks = 0 }
+
     /// <summary>Asks one property of generated subjects, each in one case, until one fails.</summary>
     /// <param name="property">What is asked.</param>
     /// <param name="settings">How many subjects, and the seed that all of them follow from.</param>
     /// <param name="subjects">Generates subjects: <c>Generate.architecture |> Gen.map Subject.ofArchitecture</c>.</param>
     let search (property: Property) (settings: Settings) (subjects: FsCheck.Gen<Subject>) : Finding =
+        Ask.ensureCases settings
         let watch = Diagnostics.Stopwatch.StartNew()
 
         let sample number =
@@ -104,6 +117,37 @@ module Verify =
           Figures = Ask.together (List.rev figures)
           Elapsed = watch.Elapsed }
 
+    /// <summary>
+    /// The property as one of FsCheck's, for its own runners and its attributes: each of FsCheck's cases is a subject with
+    /// weights and an input of its own. What fails is made small here, and its report is the label.
+    /// </summary>
+    /// <param name="property">What is asked.</param>
+    /// <param name="subjects">Generates subjects; <c>Gen.constant</c> of one asks that one alone.</param>
+    /// <example><code lang="fsharp">
+    /// Generate.architecture |> Gen.map Subject.ofArchitecture |> Verify.byFsCheck Locality.support |> Check.QuickThrowOnFailure
+    /// </code></example>
+    let byFsCheck (property: Property) (subjects: FsCheck.Gen<Subject>) : FsCheck.Property =
+        Prop.forAll (Arb.fromGen Generate.seed) (fun seed ->
+            let finding =
+                subjects
+                |> search
+                    property
+                    { settings with
+                        Cases = 1
+                        Seed = int64 seed }
+
+            match finding.Outcome with
+            | Outcome.Holds _ -> Prop.ofTestable true
+            | Outcome.Skipped reason -> Prop.ofTestable true |> Prop.collect $"skipped: {reason}"
+            | Outcome.Fails found ->
+                let report =
+                    { Subject = "generated"
+                      Code = found.Code
+                      Seed = found.Seed
+                      Findings = [ finding ] }
+
+                Prop.ofTestable false |> Prop.label (TextReport.render report))
+
 /// The same from C#.
 [<AbstractClass; Sealed>]
 type Verifier private () =
@@ -135,6 +179,14 @@ type Verifier private () =
 
     /// Asks every property.
     static member All(subject: Subject, settings: Settings) : Report = Verify.all settings subject
+
+    /// Asks one property, twenty cases of it.
+    static member Ask(property: Property, subject: Subject) : Report =
+        Verify.these [ property ] Verify.settings subject
+
+    /// Asks one case again: that of a counterexample's seed and size.
+    static member Again(property: Property, seed: int64, size: ImageSize, subject: Subject) : Report =
+        Verify.again property seed size subject
 
     /// <summary>Asks every property, twenty cases of each, and throws where one does not hold.</summary>
     /// <exception cref="T:LocalAttention.Verification.VerificationException">A counterexample was found.</exception>

@@ -91,6 +91,8 @@ let tests =
 
               for arguments, wanted in
                   [ [ checkpoint; file folder "out.pth" ], "PyTorch files are read and not written"
+                    [ checkpoint; file folder "out.bin" ],
+                    "let it end in one of .safetensors, .msgpack, .onnx"
                     [ bare; file folder "out.onnx" ],
                     "holds no architecture; say whose parameters they are with --model"
                     [ bare; file folder "out.safetensors"; "--names"; "flax" ],

@@ -133,9 +133,16 @@ let private measuring =
     <| inFolder (fun folder ->
         let script = file folder "bench.sh"
 
-        File.WriteAllText(
+        File.WriteAllLines(
             script,
-            "#!/bin/sh\necho \"given $*\"\necho aside >&2\n[ \"$1\" != bad ] || exit 9\n"
+            [ "#!/bin/sh"
+              "case $1 in"
+              "--list) printf 'one\\ntwo\\n'; exit 0 ;;"
+              "wrong) printf 'bench: no such work\\nthere are others\\n' >&2; exit 2 ;;"
+              "esac"
+              "echo \"given $*\""
+              "echo aside >&2"
+              "[ \"$1\" != bad ] || exit 9" ]
         )
 
         File.SetUnixFileMode(
@@ -149,11 +156,26 @@ let private measuring =
             let parse = CommandLine.root.Parse(Array.ofList ("bench" :: arguments))
             parse.InvocationConfiguration.Output <- output
             parse.InvocationConfiguration.Error <- error
-            let code = Commands.Bench.runIn folder (Invocation parse) arguments
+            let code = Commands.Bench.runIn folder (Invocation parse)
             code, output.ToString().Trim(), error.ToString().Trim()
 
         Expect.equal (ran [ "--only"; "slide*" ]) (0, "given --only slide*", "aside") "as it ended"
-        Expect.equal (ran [ "bad" ]) (3, "given bad", "aside") "a failure is the machine's")
+        Expect.equal (ran [ "bad" ]) (3, "given bad", "aside") "a failure is the machine's"
+        Expect.equal (ran [ "--json"; "bad" ]) (3, "given bad --json", "aside") "what it wrote for machines"
+        Expect.equal (ran [ "--list" ]) (0, "one\ntwo", "") "the works' names"
+        let _, names, _ = ran [ "--list"; "--json" ]
+        Expect.equal (names.Split() |> String.concat "") "[\"one\",\"two\"]" "the names for machines"
+
+        // Where the script has no answer, the program's own error is one.
+        Expect.throwsC (fun () -> ran [ "wrong"; "--json" ] |> ignore) (fun error ->
+            Expect.equal
+                (Refusal.ofException error)
+                { Message = "no such work"
+                  ExitCode = ExitCode.Wrong }
+                "the script's message")
+
+        let ended = call [ "bench"; "--kernels"; "--json" ]
+        Expect.stringContains (text [ "error" ] ended.Json) "leave out --json" "kernels have no JSON")
 
 /// The tests of this file.
 let tests = testList "helping" [ helping; completing; measuring ]

@@ -113,13 +113,21 @@ let tests =
 
               SafetensorsFile.Write(
                   flat,
-                  [ struct ("a", torch.zeros 3L); struct ("b", torch.zeros (1L, 1L, 16L, 16L)) ]
+                  [ struct ("a", torch.zeros 3L)
+                    struct ("b", torch.zeros (1L, 1L, 16L, 16L))
+                    struct ("c", torch.zeros ([| 1L; 3L; 16L; 16L |], dtype = torch.ScalarType.Byte)) ]
               )
 
               for arguments, wanted in
                   [ [ "forward"; "swin-tiny"; "--output"; target; "--input"; path ],
                     "'swin-tiny' has no parameters of its own; give a file of them with --weights"
-                    forward [ "--input"; flat ], "there is no tensor 'images'"
+                    forward [ "--input"; flat ],
+                    "there is no tensor 'images'; there are 'a', 'b', 'c'. Say which has the images with --input-name."
+                    forward [ "--input"; flat; "--input-name"; "c" ],
+                    "tensor 'c' is of type uint8; images are floating-point numbers"
+                    forward [ "--input"; "shoe.PNG" ], "'localattention predict' takes images"
+                    [ "forward"; checkpoint; "--input"; path; "--output"; file folder "out.onnx" ],
+                    "let it end in one of .safetensors"
                     forward [ "--input"; flat; "--input-name"; "a" ],
                     "tensor 'a' has shape [3]; images are [B, channels, H, W]"
                     forward [ "--input"; flat; "--input-name"; "b" ], "channels"
@@ -136,4 +144,7 @@ let tests =
                     "small.safetensors" ] do
                   Expect.stringContains (refused arguments) wanted "the message"
 
-              Expect.isFalse (File.Exists target) "and nothing is written") ]
+              Expect.equal
+                  (namesIn folder)
+                  [ "flat.safetensors"; "images.safetensors"; "small.safetensors" ]
+                  "and nothing is written") ]

@@ -43,6 +43,13 @@ let private started =
                         "[ Swin.tiny; SlideSwin.tiny ]"
                         "|> Sweep.over [ Column.name; Column.parameters; Column.real \"half, so to say\" 1 (fun _ -> 0.125) ]" ]
 
+              let rows = file folder "rows.json"
+              let ended = fine [ "sweep"; path; "--json"; "--output"; rows ]
+              Expect.equal (number [ "rows" ] ended.Json) 2L "what was done, in JSON as well"
+              Expect.equal (text [ "output" ] ended.Json) rows "where the rows are"
+              let first = at [ 0 ] (nonNull (JsonNode.Parse(File.ReadAllText rows)))
+              Expect.equal (text [ "name" ] first) "swin-tiny" "a row of the file"
+
               let table = file folder "table.csv"
               let ended = fine [ "sweep"; path; "--csv"; "--output"; table ]
               Expect.equal ended.Output "" "the table is in the file"

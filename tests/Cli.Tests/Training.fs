@@ -73,6 +73,12 @@ let private whole =
         let config = configure folder
         let ended = fine [ "train"; config ]
         Expect.equal ended.Error "" "no progress where nobody looks"
+
+        Expect.equal
+            (Environment.GetEnvironmentVariable "LOCALATTENTION_LINEAR")
+            "product"
+            "linear layers go one way, so that another process can go on with the same bits"
+
         Expect.stringContains ended.Output "model.safetensors" "where the model is"
         let output = Path.Combine(folder, "run")
         Expect.equal (namesIn output) written "the files"
@@ -164,42 +170,166 @@ let private resuming =
         let restarted = fine [ "train"; config; "--restart"; "--json" ]
         Expect.equal (at [] restarted.Json).["resumedAt"] null "from the beginning")
 
+/// A process that trains.
+let private child (config: string) =
+    ProcessStartInfo(
+        "dotnet",
+        [ Assembly.GetExecutingAssembly().Location; Mode; "train"; config ],
+        RedirectStandardOutput = true,
+        RedirectStandardError = true
+    )
+    |> Process.Start
+    |> nonNull
+
+/// A process that trains until it is asked to terminate, after the first epoch: its exit code, and what it says.
+let private terminated (folder: string) (config: string) =
+    use child = child config
+    let history = Path.Combine(folder, "run", "history.json")
+    let patience = Stopwatch.StartNew()
+
+    while not (File.Exists history)
+          && not child.HasExited
+          && patience.Elapsed.TotalSeconds < 60.0 do
+        Thread.Sleep 20
+
+    signal (child.Id, 15) |> ignore
+    let output = child.StandardOutput.ReadToEnd()
+
+    if not (child.WaitForExit(TimeSpan.FromSeconds 30L)) then
+        child.Kill()
+
+    child.ExitCode, output, child.StandardError.ReadToEnd()
+
 let private interruption =
     testCase "a request to terminate leaves a checkpoint that the same command goes on from"
     <| inFolder (fun folder ->
         let config = configure folder
         File.WriteAllText(config, (File.ReadAllText config).Replace("\"epochs\": 3", "\"epochs\": 2000"))
-
-        let start =
-            ProcessStartInfo(
-                "dotnet",
-                [ Assembly.GetExecutingAssembly().Location; Mode; "train"; config ],
-                RedirectStandardOutput = true,
-                RedirectStandardError = true
-            )
-
-        use child = nonNull (Process.Start start)
-        let history = Path.Combine(folder, "run", "history.json")
-        let patience = Stopwatch.StartNew()
-
-        while not (File.Exists history)
-              && not child.HasExited
-              && patience.Elapsed.TotalSeconds < 60.0 do
-            Thread.Sleep 20
-
-        signal (child.Id, 15) |> ignore
-        let output = child.StandardOutput.ReadToEnd()
-
-        if not (child.WaitForExit(TimeSpan.FromSeconds 30L)) then
-            child.Kill()
-
-        Expect.equal child.ExitCode ExitCode.Interrupted $"the exit code; {child.StandardError.ReadToEnd()}"
+        let code, output, error = terminated folder config
+        Expect.equal code ExitCode.Interrupted $"the exit code; {error}"
         Expect.stringStarts output "interrupted at step " "what it says"
 
         Expect.equal
             (namesIn (Path.Combine(folder, "run")))
             (written |> List.except [ "model.safetensors" ])
             "no half-written file")
+
+let private acrossProcesses =
+    testCase "a run that two processes share ends with the bits of one process's run"
+    <| inFolder (fun folder ->
+        let config = configure folder
+        // Four images of 64 tokens, from 64 channels to 256: 4,194,304 multiply-adds, enough for the library to measure which
+        // operator is the faster here and now.
+        let wide =
+            backbone "wide" (patchify 2 64)
+            |> stages [ stage (slide 3 |> heads 2) ]
+            |> imageSize 16
+
+        File.WriteAllText(file folder "small.json", toJson wide)
+        File.WriteAllText(config, (File.ReadAllText config).Replace("\"epochs\": 3", "\"epochs\": 20"))
+
+        let ended () =
+            use child = child config
+            child.StandardOutput.ReadToEnd() |> ignore
+            let error = child.StandardError.ReadToEnd()
+            child.WaitForExit()
+            Expect.equal child.ExitCode 0 error
+            File.ReadAllBytes(Path.Combine(folder, "run", "model.safetensors"))
+
+        let alone = ended ()
+        Directory.Delete(Path.Combine(folder, "run"), recursive = true)
+        let code, _, error = terminated folder config
+        Expect.equal code ExitCode.Interrupted $"the exit code; {error}"
+        Expect.isTrue (alone.AsSpan().SequenceEqual(ended ())) "the same file")
+
+/// A configuration that starts from a file and moves by next to nothing: one epoch of four steps.
+let private fineTuning (folder: string) (weights: string) =
+    let config = configure folder
+
+    File.WriteAllText(
+        config,
+        (File.ReadAllText config)
+            .Replace("\"data\":", $"\"weights\": \"{weights}\", \"data\":")
+            .Replace("\"epochs\": 3", "\"epochs\": 1, \"decay\": 0, \"minimumLearningRate\": 0")
+            .Replace("3e-3", "1e-12")
+    )
+
+    config
+
+/// What four steps of Adam may change at this rate: each at most the rate times 1 / √(1 − 0.999), the first beta left out.
+let private moved = 4.0 * 1e-12 / sqrt (1.0 - 0.999)
+
+/// The parameters of two files that differ by more than that, or in their shapes.
+let private differing (one: string) (other: string) =
+    use one = WeightsFile.Open one
+    use other = WeightsFile.Open other
+
+    [ for entry in one.Entries do
+          use before = one.Read entry.Name
+          use after = other.Read entry.Name
+
+          if before.shape <> after.shape || not (before.allclose (after, 0.0, moved)) then
+              entry.Name ]
+    |> List.sort
+
+let private pretrained =
+    testList
+        "from the parameters of a file"
+        [ testCase "all of them, where the classes are the same"
+          <| inFolder (fun folder ->
+              let before = file folder "before.safetensors"
+              use model = small |> classes 2 |> buildSeeded 11L
+              model |> save before
+              let ended = fine [ "train"; fineTuning folder "before.safetensors" ]
+              Expect.equal (ended.Error.Trim()) $"starts from {before}" "what is said"
+
+              Expect.isEmpty
+                  (differing before (Path.Combine(folder, "run", "model.safetensors")))
+                  "what is another"
+
+              // The seed's own parameters are others: the test would see them.
+              use random = small |> classes 2 |> buildSeeded 7L
+              random |> save (file folder "random.safetensors")
+              Expect.isNonEmpty (differing before (file folder "random.safetensors")) "random ones")
+
+          testCase "all but the head's, where the classes are others"
+          <| inFolder (fun folder ->
+              let before = smallIn folder
+              let ended = fine [ "train"; fineTuning folder "small.safetensors"; "--json" ]
+
+              Expect.stringContains
+                  ended.Error
+                  "its head is for 3 classes, so that the one for 2 starts at random"
+                  "what is said"
+
+              let after = Path.Combine(folder, "run", "model.safetensors")
+              Expect.equal (differing before after) [ "head.bias"; "head.weight" ] "what is another"
+
+              use random = (small |> classes 2).Build(seed = 7L)
+              random |> save (file folder "random.safetensors")
+
+              Expect.isTrue
+                  ((tensorOf after "head.weight")
+                      .allclose(tensorOf (file folder "random.safetensors") "head.weight", 0.0, moved))
+                  "the head is the one that the seed gives")
+
+          testCase "what does not fit is said, and nothing is trained"
+          <| inFolder (fun folder ->
+              let config = fineTuning folder "other.safetensors"
+              let said = refused [ "train"; config ]
+              Expect.stringContains said "other.safetensors" "a file that is not there"
+              use other = small |> imageChannels 1 |> buildSeeded 5L
+              other |> save (file folder "other.safetensors")
+              let said = refused [ "train"; config ]
+              Expect.stringContains said "the tensors are not those of small" "another model's"
+              Expect.stringContains said "1 misshapen: " "what is wrong"
+
+              Expect.stringContains
+                  said
+                  " [8, 1, 4, 4] instead of [8, 3, 4, 4]"
+                  "its shape, and the right one"
+
+              Expect.isEmpty (namesIn (Path.Combine(folder, "run"))) "what is written") ]
 
 let private mistake name (change: string -> string) (expected: string) =
     testCase name
@@ -242,6 +372,10 @@ let private mistakes =
           "a limit of nothing"
           (replace "\"path\"" "\"test\": 0, \"path\"")
           "data.test is 0; it must be a whole number of images, 1 or more."
+      mistake
+          "parameters that are no file"
+          (replace "\"data\":" "\"weights\": true, \"data\":")
+          "weights is true; it must be the path of a file of parameters; leave it out for random ones."
       mistake "no such model" (replace "small.json" "swin-tinny") "There is no model 'swin-tinny' in the zoo"
       mistake "no such folder" (replace "images" "pictures") "pictures: there is no such directory"
       mistake
@@ -257,4 +391,11 @@ let private mistakes =
 
 /// The tests of this file.
 let tests =
-    testList "train" [ whole; resuming; interruption; testList "mistakes" mistakes ]
+    testList
+        "train"
+        [ whole
+          resuming
+          interruption
+          acrossProcesses
+          pretrained
+          testList "mistakes" mistakes ]

@@ -37,29 +37,28 @@ let private images (architecture: Architecture) (size: ImageSize) batch =
     Counter.array $"images of {batch}" shape
 
 /// Fails unless the exported model computes what the model does, for each number of images. Where outputs are below `floor`,
-/// they are compared on its scale: what is left of sums that cancel is the rounding of their terms.
-let agrees
+/// they are compared on its scale: what is left of sums that cancel is the rounding of their terms. Gives the file's bytes.
+let agreesWith
     (floor: float)
     (runtime: Lazy<Runtime.Runtime>)
-    (seed: int)
-    (architecture: Architecture)
+    (model: Backbone)
     (size: ImageSize)
     (batches: int list)
     =
     use _ = torch.NewDisposeScope()
     use _ = torch.no_grad ()
-    use model = lively seed architecture
+    let architecture = model.Architecture
     let inputs = batches |> List.map (images architecture size)
 
-    let answer =
+    let answer, file =
         inFolder (fun folder ->
             let path = Path.Combine(folder, "model.onnx")
             OnnxExport.Save(model, path, size)
 
-            runtime.Value.Run(
-                path,
+            let inputs =
                 [ for input in inputs -> Array.map int64 input.Shape, Array.map float32 input.Elements ]
-            ))
+
+            runtime.Value.Run(path, inputs), File.ReadAllBytes path)
 
     Expect.equal answer.Input "images" "name of the input"
 
@@ -77,3 +76,10 @@ let agrees
         let actual = NdArray.ofArray (Array.map int shape) (Array.map float numbers)
 
         Tensors.within tolerance floor actual expected $"output for {input.Shape[0]} images"
+
+    file
+
+/// The same for a new model of an architecture.
+let agrees floor runtime seed (architecture: Architecture) size batches =
+    use model = lively seed architecture
+    agreesWith floor runtime model size batches |> ignore

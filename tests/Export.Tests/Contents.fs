@@ -29,7 +29,8 @@ let private export (model: Backbone) =
         Expect.equal (Directory.GetFiles(folder).Length) 1 "files left behind"
         File.ReadAllBytes path)
 
-let private holds (text: string) (bytes: byte array) =
+/// Whether a file holds a text.
+let holds (text: string) (bytes: byte array) =
     ReadOnlySpan(bytes).IndexOf(ReadOnlySpan(Encoding.UTF8.GetBytes text)) >= 0
 
 let tests =

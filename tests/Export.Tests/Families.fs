@@ -5,7 +5,10 @@ module LocalAttention.Export.Tests.Families
 open System
 open Expecto
 open LocalAttention.Core.Backbones
+open LocalAttention.Core.Export
+open LocalAttention.Core.Layers
 open LocalAttention.Core.Specification
+open TorchSharp
 
 let private channels = [| 8; 16; 24; 32 |]
 let private two = [| 2; 2; 2; 2 |]
@@ -93,10 +96,50 @@ let private models =
       ZooFamily.QnACSwin, Variants.QnA cswin
       ZooFamily.QnANat, Variants.QnA nat ]
 
+/// Scales the layer norm before each QnA layer so that its scores can differ by as much as is asked for.
+let private spread range (model: Backbone) =
+    use _ = torch.no_grad ()
+
+    let parameters =
+        dict [ for struct (name, parameter) in model.named_parameters () -> name, parameter ]
+
+    for struct (name, layer) in model.named_modules () do
+        match layer with
+        | :? QnALayer as layer ->
+            let norm =
+                if name = "pool" then
+                    parameters["norm.weight"]
+                else
+                    parameters[name.Replace("attn", "norm1.weight")]
+
+            norm.mul_ (torch.tensor (range / QnANodes.Range(layer, norm))) |> ignore
+        | _ -> ()
+
+/// QnA is written in one of two ways. Float32 rounds scores of a hundred to 2⁻¹⁸, and weights by that much of themselves.
+let private scores runtime =
+    [ for range, convolved in [ 20.0, true; 110.0, true; 200.0, false ] ->
+          test $"scores of QnA that can differ by {range}" {
+              use model = Comparison.lively 1 qnaViT
+              spread range model
+              let file = Comparison.agreesWith 0.0 runtime model image [ 2 ]
+
+              for place in [ "stage 1, block 1"; "stage 2, transition" ] do
+                  Expect.equal
+                      (file |> Contents.holds $"{place}/attention/totals/Conv")
+                      convolved
+                      $"{place} is written as convolutions"
+
+                  Expect.equal
+                      (file |> Contents.holds $"{place}/attention/Softmax")
+                      (not convolved)
+                      $"{place} is written as a softmax of windows"
+          } ]
+
 let tests (runtime: Lazy<Runtime.Runtime>) =
     testList
         "families"
-        [ test "each family of the zoo has a model here" {
+        [ yield! scores runtime
+          test "each family of the zoo has a model here" {
               Expect.containsAll (List.map fst models) Zoo.Families "families"
           }
           for _, architecture in models do

@@ -2,6 +2,8 @@
 module LocalAttention.Verification.Tests.AskingTests
 
 open Expecto
+open FsCheck
+open FsCheck.FSharp
 open LocalAttention.Core.Specification
 open LocalAttention.Verification
 open LocalAttention.Verification.Tests.Asked
@@ -86,6 +88,70 @@ let private search =
               Expect.equal found.Input [ 1L; 1L; 1L; 1L ] "one pixel of one channel"
               Expect.stringContains found.Code "backbone" "F# of it"
               Expect.isFalse (found.Code.Contains "slide") "the simplest layers"
+
+          testCase "what is smaller breaks in the same way"
+          <| fun () ->
+              // A single place less its own mean is nothing, and so sees too little: that is not what is wrong here.
+              let centred =
+                  Subject.ofFunction "centred" tokens Promises.pointwise (fun x ->
+                      x - x.mean ([| 1L; 2L |], keepdim = true))
+
+              let found = counterexample (centred |> Verify.ask Locality.support settings)
+              Expect.equal found.Input [ 1L; 1L; 2L; 6L ] "two places"
+              Expect.stringContains found.Explanation "it also depends on (0, " "what it sees"
+              Expect.isFalse (found.Explanation.Contains "does not depend") "what it does not see"
+
+          testCase "a counterexample's case is had again by its seed and size"
+          <| fun () ->
+              let noRoom = largeFails 2
+              let found = counterexample (plain |> Verify.ask noRoom { settings with Seed = -5L })
+              let again = plain |> Verify.again noRoom found.Seed (ImageSize(2, 2))
+              Expect.equal (counterexample again.Findings.Head).Explanation found.Explanation "the same"
+
+              Expect.stringEnds
+                  found.Again
+                  "// subject: plain\nsubject\n|> Verify.again (Verify.property \"small\") (-5L) (ImageSize(2, 2))"
+                  "the F# for a subject of which the name is known"
+
+          testCase "FsCheck's runner takes a property, and shows its report"
+          <| fun () ->
+              let five = Config.QuickThrowOnFailure.WithMaxTest(5).WithQuietOnSuccess true
+
+              let check subject =
+                  Check.One(five, Gen.constant subject |> Verify.byFsCheck Determinism.repetition)
+
+              check plain
+
+              let thrown =
+                  try
+                      check (ofFunction "noisy" (fun x -> x + torch.rand_like x))
+                      ""
+                  with thrown ->
+                      thrown.Message
+
+              Expect.stringContains thrown "determinism does not hold" "the report"
+
+          testCase "what would ask nothing is refused"
+          <| fun () ->
+              let refused words (ask: unit -> unit) =
+                  Expect.throwsC ask (fun thrown -> Expect.stringContains thrown.Message words "what is said")
+
+              refused "0 cases ask nothing; use 1 or more" (fun () ->
+                  plain |> Verify.all { settings with Cases = 0 } |> ignore)
+
+              refused "-1 cases ask nothing" (fun () ->
+                  Gen.constant plain
+                  |> Verify.search Determinism.repetition { settings with Cases = -1 }
+                  |> ignore)
+
+              refused "a window of 4 has no place in its middle" (fun () -> Promises.window 4 |> ignore)
+              refused "a window of 0" (fun () -> Promises.torus 0 |> ignore)
+
+              refused "multiples of (2, 0) are none" (fun () ->
+                  Promises.none |> Promises.moving (2, 0) 1 |> ignore)
+
+              refused "a stride of (0, 1) is none" (fun () ->
+                  Promises.none |> Promises.stride (0, 1) |> ignore)
 
           testCase "figures of all cases are put together by their first word"
           <| fun () ->

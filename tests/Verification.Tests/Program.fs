@@ -16,7 +16,8 @@ let main arguments =
       MistakeTests.tests
       SoundTests.tests
       ReportTests.tests
-      GeneratorTests.tests ]
+      GeneratorTests.tests
+      PromptTests.tests ]
     |> testList "verification"
     |> testSequenced
     |> runTestsWithCLIArgs [] arguments

@@ -14,6 +14,7 @@ let private hostile = "a\"b'<script>alert(1)</script>&amp;\u001b[2J\u0000\uD800"
 
 let private counterexample =
     { Code = $"backbone \"{hostile}\" (patchify 4 8)\n|> stages []"
+      Again = $"backbone \"{hostile}\" (patchify 4 8)\n|> Verify.again (Verify.property \"locality\")"
       Seed = 9007199254740993L
       Input = [ 1L; 2L; 3L; 4L ]
       Explanation = "It should be 1 and is 2.\n" + hostile
@@ -87,7 +88,8 @@ let private text =
         let rendered = TextReport.render full
 
         for part in
-            [ "    |> stages []\n    // seed 9007199254740993, input [1, 2, 3, 4]"
+            [ "(patchify 4 8)\n    |> Verify.again (Verify.property \"locality\")"
+              "seed 9007199254740993, input [1, 2, 3, 4]"
               "locality does not hold: an output depends on what is promised"
               "  It should be 1 and is 2."
               "after 3 simpler ones"
@@ -123,6 +125,12 @@ let private json =
             "outcomes"
 
         let found = at "counterexample" findings[0]
+
+        Expect.equal
+            (string ((at "again" found).GetString()))
+            (counterexample.Again.Replace('\uD800', '\uFFFD'))
+            "what asks it again"
+
         Expect.equal ((at "seed" found).GetInt64()) counterexample.Seed "the seed, to its last digit"
 
         Expect.equal
@@ -176,7 +184,7 @@ let private html =
 
         Expect.stringContains
             (List.head (all "pre")).Value
-            "// seed 9007199254740993, input [1, 2, 3, 4]"
+            "|> Verify.again (Verify.property \"locality\")"
             "the code"
 
         Expect.hasLength (all "figure") 5 "pictures"

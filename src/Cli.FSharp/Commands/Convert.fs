@@ -125,8 +125,10 @@ let private run (invocation: Invocation) =
         Refusal.wrong "--dtype is for checkpoints: a graph computes in float32."
 
     if not (isOnnx target) then
+        // PyTorch's are refused here, with the reason.
         WeightsFile.FormatForWriting target |> ignore
 
+    Arguments.ensureEnding [ ".safetensors"; ".msgpack"; ".onnx" ] target
     use file = WeightsFile.Open(path, invocation.Text part |> Option.toObj)
     let source = modelOf invocation file
 

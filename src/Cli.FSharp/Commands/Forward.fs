@@ -8,6 +8,7 @@ open System.Diagnostics
 open LocalAttention.Cli
 open LocalAttention.Core.Backbones
 open LocalAttention.Core.Checkpoints
+open LocalAttention.Core.Data
 open LocalAttention.Core.Kernels
 open LocalAttention.Dsl
 open Spectre.Console
@@ -63,10 +64,35 @@ let private nameOfImages (asked: string option) (file: WeightsFile) =
     | None when file.Contains "images" || file.Entries.Count <> 1 -> "images"
     | None -> file.Entries[0].Name
 
+let private isImage (path: string) =
+    ImageFile.Extensions
+    |> Seq.exists (fun extension -> path.EndsWith(extension, StringComparison.OrdinalIgnoreCase))
+
 let private read (invocation: Invocation) (path: string) (dtype: torch.ScalarType) =
+    if isImage path then
+        Refusal.wrong
+            $"{path} is an image by its name; forward takes tensors. 'localattention predict' takes images."
+
     use file = WeightsFile.Open path
     let name = nameOfImages (invocation.Text inputName) file
+
+    if not (file.Contains name) then
+        let there =
+            file.Entries
+            |> Seq.truncate 8
+            |> Seq.map (fun entry -> $"'{entry.Name}'")
+            |> String.concat ", "
+
+        let more = if file.Entries.Count > 8 then ", …" else ""
+
+        Refusal.wrong
+            $"{path}: there is no tensor '{name}'; there are {there}{more}. Say which has the images with --input-name."
+
     use stored = file.Read name
+
+    if not (stored.is_floating_point ()) then
+        Refusal.wrong
+            $"{path}: tensor '{name}' is of type {Arguments.nameOf stored.dtype}; images are floating-point numbers, normalised as those that the model learned from."
 
     if stored.dim () <> 4L then
         let shape = String.Join(", ", stored.shape)
@@ -131,6 +157,8 @@ let private run (invocation: Invocation) =
     if size < 1 then
         Refusal.wrong $"--batch {size}: use at least 1."
 
+    let path, target = invocation.Value input, invocation.Value output
+    Arguments.ensureEnding [ ".safetensors" ] target
     let source = Models.resolve invocation (invocation.Value model)
     let asked = Arguments.dtypeOf invocation dtype
     use built = Models.loaded asked (invocation.Text weights) source
@@ -141,7 +169,6 @@ let private run (invocation: Invocation) =
 
     let dtype = (Seq.head (built.parameters ())).dtype
     use _ = Backends.Use(Arguments.backendOf invocation backend)
-    let path, target = invocation.Value input, invocation.Value output
     let name, images = read invocation path dtype
     use images = images
     let clock = Stopwatch.StartNew()

@@ -94,7 +94,15 @@ let private run (invocation: Invocation) =
     | Some file ->
         let bytes = UTF8Encoding(false).GetBytes text
         AtomicFile.Write(file, int64 bytes.Length, (fun stream -> stream.Write(bytes, 0, bytes.Length)))
-        invocation.Note $"{sweep.Cells.Length} rows in {file}"
+
+        if invocation.Json then
+            let written =
+                {| output = file
+                   rows = sweep.Cells.Length |}
+
+            invocation.Output.WriteLine(Json.text written)
+        else
+            invocation.Note $"{sweep.Cells.Length} rows in {file}"
     | None -> invocation.Output.Write text
 
     ExitCode.Fine

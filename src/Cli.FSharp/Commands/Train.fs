@@ -103,8 +103,34 @@ let private resumed (files: Files) (config: TrainingConfig) (data: Examples) (ar
 
     trainer
 
-let private started (files: Files) (config: TrainingConfig) (data: Examples) (architecture: Architecture) =
+/// The parameters of an earlier training; what belongs to its classes stays behind where they are others.
+let private pretrained (invocation: Invocation) (path: string) (model: Backbone) =
+    use file = WeightsFile.Open path
+    let classes = PretrainedParameters.LoadInto(model, file)
+    let own = model.Architecture.Head.Classes
+
+    invocation.Note(
+        if classes = own then
+            $"starts from {path}"
+        else
+            $"starts from {path}; its head is for {classes} classes, so that the one for {own} starts at random"
+    )
+
+let private started
+    (invocation: Invocation)
+    (files: Files)
+    (config: TrainingConfig)
+    (data: Examples)
+    (architecture: Architecture)
+    =
     let model = architecture.Build(seed = config.Options.Seed)
+
+    try
+        config.Weights |> Option.iter (fun path -> pretrained invocation path model)
+    with _ ->
+        model.Dispose()
+        reraise ()
+
     new Trainer(model, data.Training, data.Test, config.Options.With(checkpointPath = files.Checkpoint))
 
 let private history (architecture: Architecture) (steps: int64) (epochs: EpochResult seq) =
@@ -160,7 +186,16 @@ let private trained (invocation: Invocation) (files: Files) (trainer: Trainer) =
         else
             trainer.Run(recording None, token))
 
+/// Which of two operators a linear layer is computed with is measured in each process, and they add in different orders. A
+/// training that goes on in another process has to go the same way, so that it is fixed where nobody has said another.
+let private fixRoute () =
+    let variable = "LOCALATTENTION_LINEAR"
+
+    if String.IsNullOrEmpty(Environment.GetEnvironmentVariable variable) then
+        Environment.SetEnvironmentVariable(variable, "product")
+
 let private run (invocation: Invocation) =
+    fixRoute ()
     let path = invocation.Value config
     let config = TrainingConfig.read path
     let files = Files config.Output
@@ -179,7 +214,7 @@ let private run (invocation: Invocation) =
         if isResumed then
             resumed files config data architecture
         else
-            started files config data architecture
+            started invocation files config data architecture
 
     use model = trainer.Model
     let before = trainer.StepsTaken

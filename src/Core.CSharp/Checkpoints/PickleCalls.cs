@@ -21,15 +21,15 @@ internal sealed class PickleCalls(AllocationBudget budget)
         (PickleMeaning.Device, [string kind, long index]) => new PickleNote($"{kind}:{index}"),
         (PickleMeaning.Encode, [string text, string]) => Encode(text),
         (PickleMeaning.RebuildTensor, [PickleStorage storage, long offset, PickleTuple sizes, PickleTuple strides]) =>
-            Tensor(storage, storage.Type, offset, sizes, strides),
-        (PickleMeaning.RebuildTensorV2, [PickleStorage storage, long offset, PickleTuple sizes, PickleTuple strides, bool, ..]) =>
-            Tensor(storage, storage.Type, offset, sizes, strides),
+            Tensor(storage, storage.Type, offset, sizes, strides, []),
+        (PickleMeaning.RebuildTensorV2, [PickleStorage storage, long offset, PickleTuple sizes, PickleTuple strides, bool, _, .. var more]) =>
+            Tensor(storage, storage.Type, offset, sizes, strides, more),
         (PickleMeaning.RebuildTensorV3,
             [
                 PickleStorage storage, long offset, PickleTuple sizes, PickleTuple strides, bool, _,
-                PickleGlobal { Meaning: PickleMeaning.ElementType } element, ..
+                PickleGlobal { Meaning: PickleMeaning.ElementType } element, .. var more
             ]) =>
-            Tensor(storage, element.Type, offset, sizes, strides),
+            Tensor(storage, element.Type, offset, sizes, strides, more),
         (PickleMeaning.RebuildParameter, [PickleTensor tensor, bool, _]) => tensor,
         (PickleMeaning.RebuildParameterWithState, [PickleTensor tensor, bool, _, _]) => tensor,
         _ => throw new PickleMistake(
@@ -72,6 +72,10 @@ internal sealed class PickleCalls(AllocationBudget budget)
         _ => "device",
     };
 
+    private static string Marks(object? item) => item is PickleDictionary marks
+        ? string.Join(", ", marks.Pairs.Take(8).Select(pair => $"'{SafetensorsHeader.Shortened(pair.Key as string ?? Kind(pair.Key))}'"))
+        : $"a {Kind(item)}";
+
     private static string Described(object? value) => value is PickleTuple tuple
         ? $"({string.Join(", ", tuple.Items.Take(8).Select(Kind))})"
         : Kind(value);
@@ -112,8 +116,24 @@ internal sealed class PickleCalls(AllocationBudget budget)
         return bytes;
     }
 
-    private PickleTensor Tensor(PickleStorage storage, torch.ScalarType? type, long offset, PickleTuple sizes, PickleTuple strides)
+    /// <param name="storage">The storage.</param>
+    /// <param name="type">The type of the elements.</param>
+    /// <param name="offset">The first element.</param>
+    /// <param name="sizes">The dimensions.</param>
+    /// <param name="strides">The steps along each.</param>
+    /// <param name="more">What newer versions say besides: marks of views whose numbers are not those of the storage.</param>
+    private PickleTensor Tensor(
+        PickleStorage storage, torch.ScalarType? type, long offset, PickleTuple sizes, PickleTuple strides, object?[] more)
     {
+        foreach (var item in more)
+        {
+            if (item is not (null or PickleDictionary { Pairs.Count: 0 }))
+            {
+                throw new PickleMistake(
+                    $"a tensor is marked with {Marks(item)}, and its numbers are not those of its storage; "
+                        + "in Python, save tensor.resolve_conj().resolve_neg() instead");
+            }
+        }
         if (type is not { } element)
             throw new PickleMistake("a tensor of untyped storage has no type of elements");
         if (sizes.Items.Length > LargestRank || sizes.Items.Length != strides.Items.Length)

@@ -4,11 +4,15 @@ namespace LocalAttention.Core.Checkpoints;
 
 /// <summary>
 /// The state dicts in what a pickle holds: dictionaries from names to tensors, in dictionaries of other things. Training
-/// scripts save <c>{"model": …, "optimizer": …, "epoch": …}</c>, each with words of its own.
+/// scripts save <c>{"model": …, "optimizer": …, "epoch": …}</c>, each with words of its own; tensors beside a state dict, such
+/// as <c>{"model": …, "best_acc1": …}</c>, are none.
 /// </summary>
 internal static class StateDicts
 {
     private const int MostListed = 8;
+
+    // What stands before every name where the model was wrapped: by DataParallel and its distributed kin, by torch.compile.
+    private static readonly string[] Wrappers = ["module.", "_orig_mod."];
 
     /// <summary>The one state dict of a file, or that of a part of it.</summary>
     /// <exception cref="CheckpointException">There is none, several and no part said which, or none at that part.</exception>
@@ -36,30 +40,44 @@ internal static class StateDicts
     }
 
     /// <summary>
-    /// The state dicts that can be reached by names. What has numbers for keys or stands in lists is an optimizer's.
+    /// The innermost dictionaries with tensors that can be reached by names. What has numbers for keys or stands in lists is an
+    /// optimizer's.
     /// </summary>
     private static List<(string Place, PickleDictionary Dictionary)> Search(PickleDictionary root, AllocationBudget budget)
     {
-        var found = new List<(string, PickleDictionary)>();
+        var reached = new List<(string Place, PickleDictionary Dictionary, int Outer)>();
         var seen = new HashSet<PickleDictionary>(ReferenceEqualityComparer.Instance);
-        var waiting = new Queue<(string Place, PickleDictionary Dictionary)>();
-        waiting.Enqueue(("", root));
+        var waiting = new Queue<(string Place, PickleDictionary Dictionary, int Outer)>();
+        waiting.Enqueue(("", root, -1));
         while (waiting.TryDequeue(out var next))
         {
             // A pickle's dictionary can hold itself.
             if (!seen.Add(next.Dictionary))
                 continue;
-            budget.Take(200);
-            if (next.Dictionary.Pairs.Any(pair => pair is { Key: string, Value: PickleTensor }))
-                found.Add(next);
+            budget.Take(260);
+            reached.Add(next);
             foreach (var pair in next.Dictionary.Pairs)
             {
                 if (pair is not { Key: string name, Value: PickleDictionary inner } || seen.Contains(inner))
                     continue;
                 budget.Take(64 + (2L * (name.Length + next.Place.Length)));
-                waiting.Enqueue((next.Place.Length == 0 ? name : $"{next.Place}/{name}", inner));
+                waiting.Enqueue((next.Place.Length == 0 ? name : $"{next.Place}/{name}", inner, reached.Count - 1));
             }
         }
+
+        // What is inside was reached later, so that one pass from the last to the first tells it all the way out.
+        var found = new List<(string, PickleDictionary)>();
+        var hasInner = new bool[reached.Count];
+        for (var index = reached.Count - 1; index >= 0; index--)
+        {
+            var (place, dictionary, outer) = reached[index];
+            var isFound = !hasInner[index] && dictionary.Pairs.Any(pair => pair is { Key: string, Value: PickleTensor });
+            if (isFound)
+                found.Add((place, dictionary));
+            if (outer >= 0)
+                hasInner[outer] |= isFound || hasInner[index];
+        }
+        found.Reverse();
         return found;
     }
 
@@ -77,8 +95,14 @@ internal static class StateDicts
             else
                 tensors[places[name]] = new(name, tensor);
         }
+        while (Wrappers.FirstOrDefault(wrapper => AreAllIn(wrapper, tensors)) is { } wrapper)
+            tensors = tensors.ConvertAll(pair => KeyValuePair.Create(pair.Key[wrapper.Length..], pair.Value));
         return tensors;
     }
+
+    private static bool AreAllIn(string wrapper, List<KeyValuePair<string, PickleTensor>> tensors) =>
+        tensors.Count > 0
+        && tensors.TrueForAll(pair => pair.Key.Length > wrapper.Length && pair.Key.StartsWith(wrapper, StringComparison.Ordinal));
 
     private static string List(List<(string Place, PickleDictionary Dictionary)> found)
     {

@@ -34,7 +34,15 @@ internal sealed class SeededRandom
     }
 
     /// <summary>64 random bits.</summary>
-    public ulong NextBits() => Mix(_state += Increment);
+    public ulong NextBits()
+    {
+        var bits = BitsAfter(_state);
+        _state += Increment;
+        return bits;
+    }
+
+    /// <summary>The 64 random bits that SplitMix64 gives from a state.</summary>
+    public static ulong BitsAfter(ulong state) => Mix(state + Increment);
 
     /// <summary>A number from 0, below 1.</summary>
     public double NextDouble() => (NextBits() >> 11) * (1.0 / (1L << 53));

@@ -123,7 +123,8 @@ internal sealed class BackboneGraph
     {
         var attention = head.Attention.With(window: (int)map.Shape[1]);
         var attended = graph.Reshape(
-            QnANodes.Of(graph.At("attention"), _model["pool"], attention, map, pooling: true), OnnxValue.FromBatch, map.Shape[3]);
+            QnANodes.Of(graph.At("attention"), _model["pool"], attention, _model["norm"], map, pooling: true),
+            OnnxValue.FromBatch, map.Shape[3]);
         return head.Skip ? graph.Add(attended, graph.Mean(map, 1, 2)) : attended;
     }
 }

@@ -16,7 +16,7 @@ internal static class BlockNodes
     public static OnnxValue Of(OnnxGraph graph, ModelPart part, Block block, OnnxValue map, Conventions conventions)
     {
         var normalised = graph.At("norm 1").Norm(part["norm1"], map, conventions.NormEpsilon);
-        var attended = Attend(graph.At("attention"), part["attn"], block.Attention, normalised, conventions);
+        var attended = Attend(graph.At("attention"), part["attn"], part["norm1"], block.Attention, normalised, conventions);
         var joined = graph.Add(map, graph.Scaled(part, "gamma_1", attended));
         return graph.Mixed(part, joined, conventions, block.MlpConvolution);
     }
@@ -46,9 +46,9 @@ internal static class BlockNodes
     }
 
     private static OnnxValue Attend(
-        OnnxGraph graph, ModelPart part, Attention attention, OnnxValue map, Conventions conventions) => attention switch
+        OnnxGraph graph, ModelPart part, ModelPart norm, Attention attention, OnnxValue map, Conventions conventions) => attention switch
         {
-            QnAAttention qna => QnANodes.Of(graph, part, qna, map),
+            QnAAttention qna => QnANodes.Of(graph, part, qna, norm, map),
             SlideAttention slide => SlideNodes.Of(graph, part, slide, map),
             WindowAttention window => WindowNodes.Of(graph, part, window, map),
             GlobalAttention whole => GlobalNodes.Of(graph, part, whole, map),

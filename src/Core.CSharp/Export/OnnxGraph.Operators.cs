@@ -9,6 +9,9 @@ internal sealed partial class OnnxGraph
     /// <summary><c>a + b</c>, broadcast as in NumPy.</summary>
     public OnnxValue Add(OnnxValue left, OnnxValue right) => Pointwise("Add", left, right);
 
+    /// <summary><c>a - b</c>, broadcast as in NumPy.</summary>
+    public OnnxValue Subtract(OnnxValue left, OnnxValue right) => Pointwise("Sub", left, right);
+
     /// <summary><c>a · b</c>, broadcast as in NumPy.</summary>
     public OnnxValue Multiply(OnnxValue left, OnnxValue right) => Pointwise("Mul", left, right);
 
@@ -128,6 +131,13 @@ internal sealed partial class OnnxGraph
         [value, Integers("axes", [.. axes.Select(axis => (long)axis)])],
         Without(value.Shape, axes),
         OnnxAttribute.Of("keepdims", 0L));
+
+    /// <summary>The largest along some dimensions, which stay, of size one.</summary>
+    public OnnxValue Largest(OnnxValue value, params int[] axes) => Apply(
+        "ReduceMax",
+        [value],
+        [.. value.Shape.Select((size, axis) => axes.Contains(axis) ? 1 : size)],
+        OnnxAttribute.Of("axes", [.. axes.Select(axis => (long)axis)]));
 
     /// <summary>The mean over some dimensions, which go.</summary>
     public OnnxValue Mean(OnnxValue value, params int[] axes) => Apply(

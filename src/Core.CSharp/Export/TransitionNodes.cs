@@ -15,10 +15,14 @@ internal static class TransitionNodes
             StridedConvolution convolution => Convolution(graph, part, convolution, map, conventions),
             QnADownsampling down => QnA(
                 graph, part, map, conventions, Downsampled(graph.At("skip"), down, map),
-                QnANodes.Of(graph.At("attention"), part["attn"], down.Attention, Normalised(graph, part, map, conventions), stride: down.Stride)),
+                QnANodes.Of(
+                    graph.At("attention"), part["attn"], down.Attention, part["norm1"],
+                    Normalised(graph, part, map, conventions), stride: down.Stride)),
             QnAUpsampling up => QnA(
                 graph, part, map, conventions, Repeated(graph.At("skip"), up.Factor, map),
-                QnANodes.Of(graph.At("attention"), part["attn"], up.Attention, Normalised(graph, part, map, conventions), upsampling: up.Factor)),
+                QnANodes.Of(
+                    graph.At("attention"), part["attn"], up.Attention, part["norm1"],
+                    Normalised(graph, part, map, conventions), upsampling: up.Factor)),
             _ => throw new InvalidOperationException($"unknown transition {transition.GetType()}"),
         };
 

@@ -42,6 +42,7 @@ module BatchIndependence =
                     // What has the mistake is the batch.
                     Some(Verdict.Breaks(List.ofArray batch.shape, explanation, pictures))
                 | Verdict.Holds _
+                | Verdict.BreaksAs _
                 | Verdict.CannotAsk _ -> None)
             |> Option.defaultWith (fun () ->
                 Verdict.Holds
@@ -49,6 +50,7 @@ module BatchIndependence =
                           match verdict with
                           | Verdict.Holds figures -> yield! figures
                           | Verdict.Breaks _
+                          | Verdict.BreaksAs _
                           | Verdict.CannotAsk _ -> () ])
 
     /// Each image of a batch gives what it gives alone, up to rounding, in double precision.

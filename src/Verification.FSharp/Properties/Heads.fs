@@ -77,7 +77,8 @@ module Heads =
                             HeadOrder.apply order layer))
 
         match together with
-        | Verdict.Breaks _ ->
+        | Verdict.Breaks _
+        | Verdict.BreaksAs _ ->
             let alone number =
                 built case (fun instance ->
                     match List.tryItem number (layers instance) with

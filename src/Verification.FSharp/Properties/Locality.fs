@@ -130,6 +130,12 @@ module Locality =
         let width = (size case).Width
         let x = input case 0
 
+        let kind =
+            match Seq.isEmpty extra, Seq.isEmpty missing with
+            | true, _ -> "too little"
+            | false, true -> "too much"
+            | false, false -> "elsewhere"
+
         let seen =
             [ if not (Seq.isEmpty extra) then
                   $"it also depends on {places extra}"
@@ -146,7 +152,8 @@ module Locality =
             | None -> unit.Map.Place
             | Some _ -> $"{unit.Map.Place} at row {unit.Row}, column {unit.Column}"
 
-        Verdict.Breaks(
+        Verdict.BreaksAs(
+            kind,
             List.ofArray x.shape,
             $"for an input of {size case}, {where} should depend on {extent unit.Reach} of the input, counted from 0; {seen}. Found by {how}.",
             [ Measuring.pictureOf case.Subject "the input" x

@@ -5,7 +5,7 @@ open System.Text
 open LocalAttention.Core.Checkpoints
 
 /// <summary>A report as one HTML page that needs nothing else: no script, no font and no picture from elsewhere.</summary>
-/// <example><code lang="fsharp">subject |> Verify.all |> HtmlReport.save "report.html"</code></example>
+/// <example><code lang="fsharp">subject |> Verify.all Verify.settings |> HtmlReport.save "report.html"</code></example>
 [<RequireQualifiedAccess>]
 module HtmlReport =
     let private style =
@@ -95,10 +95,10 @@ svg { border: 1px solid var(--line); max-width: 100%; }
                   "p"
                   [ "class", "note" ]
                   (if found.Shrinks > 0 then
-                       $"""The smallest case that still fails, after {Wording.count found.Shrinks "simpler one" "simpler ones"}:"""
+                       $"""The smallest case that still fails, after {Wording.count found.Shrinks "simpler one" "simpler ones"}; to ask it again:"""
                    else
-                       "The case:")
-              Markup.element "pre" [] [ Markup.labelled "code" [] (Wording.pasted found) ] ]
+                       "To ask the case again:")
+              Markup.element "pre" [] [ Markup.labelled "code" [] found.Again ] ]
 
     let private page (report: Report) =
         let verdict = Wording.verdict report

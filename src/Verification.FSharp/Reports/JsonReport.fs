@@ -14,7 +14,8 @@ open LocalAttention.Core.Checkpoints
 /// <para>A finding: <c>property</c>, <c>statement</c>, <c>outcome</c> (<c>holds</c>, <c>fails</c> or <c>skipped</c>),
 /// <c>seconds</c>, <c>figures</c> (an array of <c>name</c> and <c>value</c>), and by the outcome <c>cases</c>,
 /// <c>counterexample</c> or <c>reason</c>.</para>
-/// <para>A counterexample: <c>code</c>, <c>seed</c>, <c>input</c> (sizes), <c>explanation</c>, <c>shrinks</c> and
+/// <para>A counterexample: <c>code</c>, <c>again</c> (F# that asks the case again),
+/// <c>seed</c>, <c>input</c> (sizes), <c>explanation</c>, <c>shrinks</c> and
 /// <c>pictures</c> (an array of <c>title</c> and <c>rows</c>, rows of numbers).</para>
 /// <para>What is not a finite number is the text <c>NaN</c>, <c>Infinity</c> or <c>-Infinity</c>.</para>
 /// </remarks>
@@ -47,6 +48,7 @@ module JsonReport =
     let private counterexample (writer: Utf8JsonWriter) (found: Counterexample) =
         writer.WriteStartObject "counterexample"
         writer.WriteString("code", found.Code)
+        writer.WriteString("again", found.Again)
         writer.WriteNumber("seed", found.Seed)
         array writer "input" found.Input writer.WriteNumberValue
         writer.WriteString("explanation", found.Explanation)

@@ -5,7 +5,7 @@ open System.Text
 open LocalAttention.Core.Checkpoints
 
 /// <summary>A report as plain text, for terminals, logs and the messages of failed tests.</summary>
-/// <example><code lang="fsharp">subject |> Verify.all |> TextReport.render |> printfn "%s"</code></example>
+/// <example><code lang="fsharp">subject |> Verify.all Verify.settings |> TextReport.render |> printfn "%s"</code></example>
 [<RequireQualifiedAccess>]
 module TextReport =
     let private indented (depth: int) (text: string) =
@@ -32,11 +32,11 @@ module TextReport =
           $"{finding.Property} does not hold: {finding.Statement}"
           yield! indented 2 found.Explanation
           if found.Shrinks > 0 then
-              $"""  The smallest case that still fails, after {Wording.count found.Shrinks "simpler one" "simpler ones"}:"""
+              $"""  The smallest case that still fails, after {Wording.count found.Shrinks "simpler one" "simpler ones"}; to ask it again:"""
           else
-              "  The case:"
+              "  To ask the case again:"
           ""
-          yield! indented 4 (Wording.pasted found) ]
+          yield! indented 4 found.Again ]
 
     /// <summary>The whole report: a headline, a line for each property, then each counterexample with its code.</summary>
     [<CompiledName "Render">]

@@ -68,7 +68,3 @@ module internal Wording =
         | failing, holding, _ ->
             let total = count (failing + holding) "property" "properties"
             $"""{failing} of {total} {if failing = 1 then "does" else "do"} not hold"""
-
-    /// The subject's code with the seed and the input, ready to be pasted: what is not code is a comment.
-    let pasted (found: Counterexample) =
-        $"{found.Code.TrimEnd()}\n// seed {found.Seed}, input {shape found.Input}"

@@ -86,11 +86,18 @@ let withScript (text: string) (run: string -> 'result) : 'result =
     finally
         folder.Delete true
 
-let private language =
-    Path.Combine(repository, "LocalAttention.fsx").Replace("\\", "/")
+let private inRepository (name: string) =
+    Path.Combine(repository, name).Replace("\\", "/")
+
+let private language = inRepository "LocalAttention.fsx"
 
 /// The directive with which a script anywhere loads the language.
 let loading = $"#load \"{language}\""
+
+/// The directive with which a script anywhere loads verification beside it.
+let loadingVerification =
+    let path = inRepository "LocalAttention.Verification.fsx"
+    $"#load \"{path}\""
 
 /// The argument with which a prompt opens the language.
 let using = $"--use:{language}"

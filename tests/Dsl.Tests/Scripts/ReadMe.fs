@@ -1,4 +1,4 @@
-/// Every block of code in README.md runs, unless `<!-- not run -->` stands right above it.
+/// Every block of code in README.md and docs/verification.md runs, unless `<!-- not run -->` stands right above it.
 module LocalAttention.Dsl.Tests.ReadMe
 
 open System
@@ -7,8 +7,21 @@ open System.Runtime.InteropServices
 open Expecto
 open LocalAttention.Dsl
 
-let private lines =
-    lazy (File.ReadAllLines(Path.Combine(Child.repository, "README.md")) |> List.ofArray)
+/// A document, and what its code takes for granted.
+type private Document =
+    {
+        /// Its path in the repository.
+        Path: string
+        /// What its F# begins with.
+        Loading: string
+        /// What its C# begins with.
+        Usings: string list
+        /// The assemblies that its C# refers to, beside those of .NET.
+        Assemblies: string list
+    }
+
+    member document.Lines =
+        File.ReadAllLines(Path.Combine(Child.repository, document.Path)) |> List.ofArray
 
 /// The blocks of a language, each with the number of its first line.
 let rec private blocks language number (rest: string list) : (int * string list) list =
@@ -31,11 +44,13 @@ let rec private blocks language number (rest: string list) : (int * string list)
         blocks language (number + 1) ("```" :: after)
     | _ :: after -> blocks language (number + 1) after
 
-/// A script of blocks, in which errors name the lines of README.md.
-let private script (blocks: (int * string list) list) =
-    [ Child.loading
+/// A script of blocks, in which errors name the lines of the document.
+let private script (document: Document) (blocks: (int * string list) list) =
+    [ document.Loading
+      // What the blocks write stays beside the script.
+      "System.IO.Directory.SetCurrentDirectory __SOURCE_DIRECTORY__"
       for first, code in blocks do
-          $"# {first} \"README.md\""
+          $"# {first} \"{document.Path}\""
 
           for line in code do
               // What a script of its own begins with: here it is loaded already.
@@ -45,29 +60,43 @@ let private script (blocks: (int * string list) list) =
                   line ]
     |> String.concat "\n"
 
-let private runs =
+let private runs (document: Document) =
     testCase "its F# runs, block after block in one session"
     <| fun () ->
-        let found = blocks "fsharp" 1 lines.Value
+        let found = blocks "fsharp" 1 document.Lines
         Expect.isNonEmpty found "there is F# to run"
 
-        Child.withScript (script found) (fun path ->
+        Child.withScript (script document found) (fun path ->
             let ended = Child.succeeding [ "fsi"; "--quiet"; path ] ""
             Expect.equal ended.Error "" "nothing on the error output")
 
-/// What a C# file of one's own begins with.
-let private usings =
-    [ "System"
-      "LocalAttention.Core.Backbones"
-      "LocalAttention.Core.Checkpoints"
-      "LocalAttention.Core.Data"
-      "LocalAttention.Core.Specification"
-      "LocalAttention.Core.Training" ]
+let private readMe =
+    { Path = "README.md"
+      Loading = Child.loading
+      Usings =
+        [ "System"
+          "LocalAttention.Core.Backbones"
+          "LocalAttention.Core.Checkpoints"
+          "LocalAttention.Core.Data"
+          "LocalAttention.Core.Specification"
+          "LocalAttention.Core.Training" ]
+      Assemblies = [ "LocalAttention.Core.dll"; "Torch*.dll" ] }
 
-let private compiles =
+let private verification =
+    { Path = "docs/verification.md"
+      Loading = Child.loadingVerification
+      Usings = [ "System" ]
+      Assemblies =
+        [ "LocalAttention.Core.dll"
+          "LocalAttention.Verification.dll"
+          "FSharp.Core.dll"
+          "FsCheck.dll"
+          "Torch*.dll" ] }
+
+let private compiles (document: Document) =
     testCase "its C# compiles"
     <| fun () ->
-        let found = blocks "csharp" 1 lines.Value
+        let found = blocks "csharp" 1 document.Lines
         Expect.isNonEmpty found "there is C# to compile"
         let runtime = DirectoryInfo(RuntimeEnvironment.GetRuntimeDirectory())
         let version = (Child.succeeding [ "--version" ] "").Output.Trim()
@@ -79,14 +108,14 @@ let private compiles =
         let references =
             [ for name in [ "System*.dll"; "netstandard.dll" ] do
                   yield! runtime.GetFiles name
-              for name in [ "LocalAttention.Core.dll"; "Torch*.dll" ] do
+              for name in document.Assemblies do
                   yield! DirectoryInfo(AppContext.BaseDirectory).GetFiles name ]
 
         for first, code in found do
             let program =
-                [ for name in usings do
+                [ for name in document.Usings do
                       $"using {name};"
-                  $"#line {first} \"README.md\""
+                  $"#line {first} \"{document.Path}\""
                   yield! code ]
                 |> String.concat "\n"
 
@@ -112,7 +141,7 @@ let private wrong =
 let private mistakes =
     testCase "its mistakes are printed so"
     <| fun () ->
-        let shown = blocks "text" 1 lines.Value |> List.collect snd
+        let shown = blocks "text" 1 readMe.Lines |> List.collect snd
         let printed = Printing.problems (problems wrong)
         Expect.isNonEmpty shown "there are mistakes"
 
@@ -120,4 +149,8 @@ let private mistakes =
             Expect.stringContains printed line "what is printed"
 
 /// The tests of this file.
-let tests = testList "README.md" [ runs; compiles; mistakes ]
+let tests =
+    testList
+        "documents"
+        [ testList readMe.Path [ runs readMe; compiles readMe; mistakes ]
+          testList verification.Path [ runs verification; compiles verification ] ]

@@ -246,6 +246,41 @@ let private lengths =
                     (bytesOf tensor)
                     $"{name.Substring(0, min 10 name.Length)} for {count}")
 
+/// By NumPy's names, to which JAX adds `bfloat16`: random bytes, read, written and read again.
+let private types =
+    [ for name, size, expected in
+          [ "float64", 8, torch.ScalarType.Float64
+            "float32", 4, torch.ScalarType.Float32
+            "float16", 2, torch.ScalarType.Float16
+            "bfloat16", 2, torch.ScalarType.BFloat16
+            "int64", 8, torch.ScalarType.Int64
+            "int32", 4, torch.ScalarType.Int32
+            "int16", 2, torch.ScalarType.Int16
+            "int8", 1, torch.ScalarType.Int8
+            "uint8", 1, torch.ScalarType.Byte
+            "bool", 1, torch.ScalarType.Bool ] ->
+          testCase name
+          <| fun () ->
+              let data = Array.zeroCreate (12 * size)
+              (Random 1).NextBytes data
+
+              if expected = torch.ScalarType.Bool then
+                  Array.iteri (fun index item -> data[index] <- item &&& 1uy) data
+
+              withFile (pack (Map [ "w", described 1 name [ 3L; 4L ] data ])) (fun path ->
+                  use file = WeightsFile.Open path
+                  use tensor = file.Read "w"
+                  Expect.equal tensor.dtype expected "the type"
+                  Expect.equal (bytesOf tensor) data "the bytes"
+                  let again = path + ".again.msgpack"
+                  WeightsFile.Write(again, [ struct ("w", tensor) ])
+                  let text = Encoding.Latin1.GetString(File.ReadAllBytes again)
+                  Expect.stringContains text name "the type's name in our file"
+                  use file = WeightsFile.Open again
+                  use tensor = file.Read "w"
+                  Expect.equal tensor.dtype expected "the type, written"
+                  Expect.equal (bytesOf tensor) data "the bytes, written") ]
+
 let private inPieces =
     testCase "a large array is written in pieces"
     <| inFolder (fun folder ->
@@ -281,5 +316,6 @@ let tests =
         [ testList "read" reading
           testList "refused" refusals
           lengths
+          testList "types" types
           inPieces
           testList "names" names ]

@@ -119,6 +119,15 @@ let private dense =
                       |> ignore)
 
           stream.ToArray())
+      // Beside some of these, the budget ends while the state dicts are searched.
+      for megabytes in 1..8 do
+          for name, items in
+              [ "in one", String.replicate 40_000 "U\001a}s"
+                "in one another", String.replicate 40_000 "U\001a}" + String('s', 40_000) ] do
+              file $"a pickle: dictionaries {name}, beside {megabytes} MB" (fun () ->
+                  TorchFiles.zip
+                      [ "a/data.pkl", latin ("\x80\002}" + items + ".")
+                        "a/padding", Array.zeroCreate (megabytes * 1_000_000) ])
       for name, item in
           [ "keys", "\xA0\xC0"
             "empty maps", "\xA1a\x80"

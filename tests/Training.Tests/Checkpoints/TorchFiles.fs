@@ -110,8 +110,9 @@ let private text (value: string) =
     let length = Encoding.Latin1.GetString(BitConverter.GetBytes(value.Length))
     $"X{length}{value}"
 
-/// One tensor: the storage's type and length, the offset, the dimensions, the strides, as operations of a pickle.
-let private tensor storageType count offset size stride =
+/// One tensor: the storage's type and length, the offset, the dimensions, the strides, what newer versions say besides, as
+/// operations of a pickle.
+let private tensorWith more storageType count offset size stride =
     ("ctorch._utils\n_rebuild_tensor_v2\n(("
      + text "storage"
      + "ctorch\n"
@@ -119,7 +120,9 @@ let private tensor storageType count offset size stride =
      + "\n"
      + text "0"
      + text "cpu")
-    + $"K%c{char (count: int)}tQ%s{offset}(%s{size}t(%s{stride}t\x89}}tR"
+    + $"K%c{char (count: int)}tQ%s{offset}(%s{size}t(%s{stride}t\x89}}%s{more}tR"
+
+let private tensor = tensorWith ""
 
 let private number (value: int) = $"K%c{char value}"
 
@@ -239,6 +242,11 @@ let private refusals =
           (tensor "FloatStorage" 6 (number 0) "K\002" "J\xFF\xFF\xFF\xFF")
           "data.pkl, byte 103: a tensor has a stride of -1; it must be a whole number from 0 on"
       refused
+          "a negated view"
+          (tensorWith ("}" + text "neg" + "\x88s") "FloatStorage" 6 (number 0) "K\002" "K\001")
+          ("data.pkl, byte 111: a tensor is marked with 'neg', and its numbers are not those of its storage; "
+           + "in Python, save tensor.resolve_conj().resolve_neg() instead")
+      refused
           "complex numbers"
           (tensor "ComplexFloatStorage" 6 (number 0) "K\002" "K\001")
           $"data.pkl, byte 49: the global 'torch.ComplexFloatStorage' is none that a state dict needs, and is not looked up; {where}"
@@ -286,6 +294,44 @@ let private parts =
           File.WriteAllBytes(path, twoDicts)
           use opened = WeightsFile.Open(path, "model_ema")
           Expect.equal [ for entry in opened.Entries -> entry.Name ] [ "w"; "v" ] "the names") ]
+
+/// What training scripts save around a state dict, as its name in the file.
+let private wrapped =
+    let dict (items: (string * string) list) =
+        let pairs =
+            items |> List.map (fun (name, value) -> text name + value) |> String.concat ""
+
+        $"}}(%s{pairs}u"
+
+    let reads name body expected =
+        testCase name
+        <| inFolder (fun folder ->
+            let path = Path.Combine(folder, "file.pth")
+            File.WriteAllBytes(path, file body)
+            use opened = WeightsFile.Open path
+            Expect.equal [ for entry in opened.Entries -> entry.Name ] expected "the names")
+
+    let two prefix =
+        dict [ $"%s{prefix}a.w", plainTensor; $"%s{prefix}b.w", plainTensor ]
+
+    // Of each parameter by its number, as an optimizer has them.
+    let optimizer =
+        dict [ "state", "}" + number 0 + dict [ "exp_avg", plainTensor ] + "s" ]
+
+    [ reads
+          "an optimizer and tensors beside the state dict"
+          (dict
+              [ "best_acc1", plainTensor
+                "model", two ""
+                "optimizer", optimizer
+                "epoch", number 7 ])
+          [ "a.w"; "b.w" ]
+      reads "of DataParallel" (dict [ "state_dict", two "module." ]) [ "a.w"; "b.w" ]
+      reads "of DataParallel and torch.compile" (two "module._orig_mod.") [ "a.w"; "b.w" ]
+      reads
+          "a module of that name"
+          (dict [ "module.w", plainTensor; "head.w", plainTensor ])
+          [ "module.w"; "head.w" ] ]
 
 let private zips =
     let dict = ("}" + text "w" + plainTensor + "s")
@@ -387,6 +433,7 @@ let tests =
           converted
           testList "refused" refusals
           testList "parts" parts
+          testList "wrapped" wrapped
           testList "zip" zips
           deep
           bomb ]
