@@ -75,14 +75,14 @@ let private compiling =
           <| fun () ->
               use standIn = new StandIn([])
 
-              match Nvrtc.Load(standIn.DriverFile, Version(12, 8)) with
+              match Nvrtc.Load(standIn.DriverFile, System.Version(12, 8)) with
               | null, obstacle ->
                   nonNull obstacle
                   |> says [ Nvrtc.Variable; standIn.DriverFile; "too old"; "11.2" ]
               | _ -> failtest "loaded"
           testCase "a file that is not there is named"
           <| fun () ->
-              match Nvrtc.Load("/no/such/libnvrtc.so", Version(12, 8)) with
+              match Nvrtc.Load("/no/such/libnvrtc.so", System.Version(12, 8)) with
               | null, obstacle -> nonNull obstacle |> says [ "/no/such/libnvrtc.so"; "cannot be loaded" ]
               | _ -> failtest "loaded"
           testCase "the kernels of this library are there, and what they include"

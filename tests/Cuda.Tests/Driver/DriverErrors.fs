@@ -49,7 +49,7 @@ let private loading =
           testCase "a driver's CUDA is known"
           <| fun () ->
               use standIn = new StandIn([ "driver 12040" ])
-              Expect.equal (standIn.Driver().Version) (Version(12, 4)) "version" ]
+              Expect.equal (standIn.Driver().Version) (System.Version(12, 4)) "version" ]
 
 /// The function that fails, its status, and what the message says beside both.
 let private failures =
@@ -87,7 +87,7 @@ let private everything (standIn: StandIn) =
     let extent = CudaGrid(5L, 2, 1, 64, 60000)
     launch device (kernel "scale") extent []
 
-    (device: ICudaDevice).Choose("question", 2, (fun _ -> launch device (kernel "scale") extent []))
+    device.Choose("question", 2, (fun _ -> launch device (kernel "scale") extent []))
     |> ignore
 
 let private calls =

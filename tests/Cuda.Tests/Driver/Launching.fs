@@ -7,6 +7,7 @@ open System.Runtime.InteropServices
 open System.Threading
 open Expecto
 open FsCheck
+open FSharp.NativeInterop
 open LocalAttention.Core.Kernels.Cuda
 open LocalAttention.Core.Kernels.Cuda.Driver
 open LocalAttention.Cuda.Tests.StandIn
@@ -16,7 +17,8 @@ open TorchSharp
 
 let private addressOf (tensor: torch.Tensor) =
     let elements = tensor.bytes
-    NativeInterop.NativePtr.toNativeInt &&MemoryMarshal.GetReference elements
+    let first = Unsafe.AsPointer(&MemoryMarshal.GetReference elements)
+    NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> first)
 
 let private parametersOf (line: string) =
     let text =

@@ -111,7 +111,7 @@ let private measuring =
               Expect.equal (choose device "question" 2) 1 "a known way, captured"
           testCase "the variable is on or off"
           <| fun () ->
-              for value in [ null; ""; "on"; "1"; " ON " ] do
+              for value in ([ null; ""; "on"; "1"; " ON " ]: (string | null) list) do
                   Expect.isTrue (Tuning.IsOn value) $"'{value}'"
 
               for value in [ "off"; "0"; "OFF" ] do
