@@ -2,6 +2,7 @@
 # eng/gpu/check.sh             every CUDA kernel on a device against the composite, there and in float64 on the processor;
 #                              whole models and their CUDA graphs; then compute-sanitizer, where it is on PATH
 # eng/gpu/check.sh --quick     a few small cases of each kernel, without the sanitizer
+# eng/gpu/check.sh --sanitize  compute-sanitizer's memcheck and racecheck alone, on those cases
 # Other arguments, such as --only slide or --emulated, go to the program as they are, without the sanitizer too.
 # Status: 0 all is right, 1 something is not, 2 the arguments, 3 no CUDA device, 4 something is not installed (prepare.sh).
 set -uo pipefail
@@ -9,7 +10,26 @@ set -uo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/prepare.sh"
 
-[ $# -eq 0 ] || exec "${program[@]}" check "$@"
+sanitize() {
+    local tool failed=0
+    for tool in memcheck racecheck; do
+        printf '\n== compute-sanitizer %s\n' "$tool"
+        # Ways are not measured under a tool that slows them all.
+        LOCALATTENTION_TUNING=off compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all \
+            "${program[@]}" check --quick || failed=1
+    done
+    return $failed
+}
+
+case $* in
+'') ;;
+--sanitize)
+    command -v compute-sanitizer >/dev/null || missing "compute-sanitizer is not on PATH"
+    sanitize
+    exit
+    ;;
+*) exec "${program[@]}" check "$@" ;;
+esac
 
 # Is there a device at all? The quick check says so, and compiles some of what follows.
 "${program[@]}" check --quick
@@ -31,7 +51,15 @@ done
 parts+=("--only models")
 part_of() { tr -d ' /' <<<"$1"; }
 export -f part_of
-printf '%s\n' "${parts[@]}" | xargs -P "$(nproc)" -I{} bash -c '
+# As many at a time as there are cores, and 4 GiB of the device's memory for each.
+processes=$(nproc)
+memory=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2>/dev/null | head -n 1)
+case $memory in
+'' | *[!0-9]*) ;;
+*) [ "$((memory / 4096))" -ge "$processes" ] || processes=$((memory / 4096 + 1)) ;;
+esac
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+printf '%s\n' "${parts[@]}" | xargs -P "$processes" -I{} bash -c '
     logs=$1 part=$2
     shift 2
     "$@" check $part >"$logs/$(part_of "$part")" 2>&1
@@ -45,12 +73,7 @@ for part in "${parts[@]}"; do
 done
 
 if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck; do
-        printf '\n== compute-sanitizer %s\n' "$tool"
-        # Ways are not measured under a tool that slows them all.
-        LOCALATTENTION_TUNING=off compute-sanitizer --tool "$tool" --error-exitcode 9 \
-            --target-processes all "${program[@]}" check --quick || failed=1
-    done
+    sanitize || failed=1
 else
     printf '\ncompute-sanitizer is not on PATH: its checks are left out\n'
 fi
