@@ -30,7 +30,7 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
     private readonly SlideAttention _attention;
     private readonly int _channels;
     private readonly string _place;
-    private (Tensor Weight, Tensor Bias)? _merged;
+    private (Tensor Weight, Tensor Bias, bool AreShifts)? _merged;
 
     private readonly Linear qkv;
     private readonly Linear proj;
@@ -96,7 +96,10 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var (weight, bias) = SumOfConvolutions();
-        _merged = (weight.clone().DetachFromDisposeScope(), bias.clone().DetachFromDisposeScope());
+        // Looked at here and not in every pass: on a device the answer is waited for.
+        var areShifts = !_attention.Deformed
+            && weight.to(ScalarType.Float64).cpu().allclose(Shifts().view_as(weight).to(ScalarType.Float64), 0, 0);
+        _merged = (weight.clone().DetachFromDisposeScope(), bias.clone().DetachFromDisposeScope(), areShifts);
     }
 
     /// <summary>Forgets the merged weights and goes back to the parameters, which merging has not touched.</summary>
@@ -137,7 +140,8 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
             Backend.FusedCpu =>
                 FusedSlide.Attend(projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding),
             Backend.FusedCuda when CudaSlide.Takes(projected, _attention.Window) => CudaSlide.Attend(
-                projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding, shifts: !_attention.Deformed),
+                projected, weight, bias, positionBias, scale, _attention.Window, _attention.Padding,
+                shifts: _merged is { AreShifts: true }),
             _ => Attend(projected, weight, bias, positionBias, scale),
         };
         return Projection.Apply(proj, attended.flatten(3)).MoveToOuterDisposeScope();
@@ -202,7 +206,7 @@ public sealed class SlideLayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         {
             merge_shifts();
         }
-        return _merged ?? SumOfConvolutions();
+        return _merged is { } merged ? (merged.Weight, merged.Bias) : SumOfConvolutions();
     }
 
     /// <summary>What <see cref="FusedSlide.Attend"/> computes, in standard operators.</summary>
