@@ -142,7 +142,8 @@ let private toleranceOf case =
     4.0 * unitOf case.Element
     + (float (case.Depth + longest + 32) + 8.0 * score) * Math.ScaleB(1.0, -24)
 
-let private largest (tensor: torch.Tensor) = tensor.abs().max().item<float>()
+let private largest (tensor: torch.Tensor) =
+    tensor.``to``(torch.ScalarType.Float64).abs().max().item<float>()
 
 /// What is left of terms that cancel is compared on a scale of a tenth, the terms being of order one.
 let private agree tolerance wanted found what =
