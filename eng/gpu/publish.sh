@@ -13,8 +13,7 @@ rm -rf "$target"
 mkdir -p "$target"
 published=$(mktemp -d)
 trap 'rm -rf "$published"' EXIT
-dotnet publish eng/gpu/Gpu.csproj -c Release -r linux-x64 --self-contained -v q -nologo -o "$published" "$@" \
-    -p:PublishSingleFile=true -p:EnableCompressionInSingleFile=true -p:DebugType=none -p:DebugSymbols=false >&2
+dotnet publish eng/gpu/Gpu.csproj -c Release -r linux-x64 -v q -nologo -o "$published" "$@" >&2
 cp "$published/LocalAttention.Gpu" "$target/"
 
 # Torch.Native is built there, against the libtorch that is there.
