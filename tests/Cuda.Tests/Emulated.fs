@@ -2,16 +2,25 @@
 module LocalAttention.Cuda.Tests.Emulated
 
 open System
+open System.Threading
 open LocalAttention.Core.Kernels
 open LocalAttention.Core.Kernels.Cuda
 open LocalAttention.Cuda.Emulation
 open TorchSharp
 
-/// The device of this run. Its programs are compiled once and stay.
-let device = new EmulatedDevice()
+// Tests run side by side, and which way a device takes belongs to a test: each thread has devices of its own. What one has
+// compiled, the others find.
+let private devices =
+    new ThreadLocal<EmulatedDevice>(fun () -> new EmulatedDevice())
+
+let private smallDevices =
+    new ThreadLocal<EmulatedDevice>(fun () -> new EmulatedDevice(48 * 1024))
+
+/// The device of this thread. Its programs are compiled once and stay.
+let device () = devices.Value
 
 /// A smaller one, with 48 KiB of shared memory for a block.
-let smallDevice = new EmulatedDevice(48 * 1024)
+let smallDevice () = smallDevices.Value
 
 /// Runs with a device's kernels: in layers, and where kernels are called directly.
 let onDeviceOf (device: EmulatedDevice) (body: unit -> 'result) =
@@ -19,11 +28,12 @@ let onDeviceOf (device: EmulatedDevice) (body: unit -> 'result) =
     use _ = Backends.Use Backend.FusedCuda
     body ()
 
-/// Runs with the kernels of the device of this run.
-let onDevice body = onDeviceOf device body
+/// Runs with the kernels of the device of this thread.
+let onDevice body = onDeviceOf (device ()) body
 
 /// Runs with the way of that number wherever a kernel has several, the last one where there are fewer.
 let inWay (way: int) (body: unit -> 'result) =
+    let device = device ()
     let before = device.Way
     device.Way <- way
 

@@ -120,7 +120,7 @@ let private waysOf case pass =
     let map =
         NeighbourhoodMap(projected, case.Heads, case.Window, case.Dilation, case.Biased)
 
-    NeighbourhoodTile.Of(&map, pass, device.Limits.SharedMemory).Count
+    NeighbourhoodTile.Of(&map, pass, device().Limits.SharedMemory).Count
 
 let private everyWay case =
     let passes =
@@ -173,7 +173,7 @@ let private layer =
             run ()
 
         let mutable actual = expected
-        let launches = launchesOf device (fun () -> actual <- onDevice run)
+        let launches = launchesOf (device ()) (fun () -> actual <- onDevice run)
 
         Expect.equal
             (launches |> List.map _.Kernel.Function)

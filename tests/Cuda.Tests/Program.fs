@@ -7,21 +7,24 @@ open TorchSharp
 let main arguments =
     torch.set_num_threads 1
 
-    // Each kernel's process computes on one thread; the device and its ways belong to the process.
     match List.ofArray arguments with
     | first :: work when first = Finding.argument -> Finding.run work
     | _ ->
-        [ EmulationTests.tests
-          CompiledModelTests.tests
+        // Kernels are tested side by side; what starts programs and measures them, one by one.
+        let alone =
+            [ EmulationTests.tests
+              Launching.tests
+              DriverErrors.tests
+              Compiling.tests
+              TuningTests.tests
+              Finding.tests ]
+
+        [ CompiledModelTests.tests
           NeighbourhoodTests.tests
           QnATests.tests
           SlideTests.tests
           WindowTests.tests
-          Launching.tests
-          DriverErrors.tests
-          Compiling.tests
-          TuningTests.tests
-          Finding.tests ]
+          WideHeads.tests
+          yield! List.map testSequenced alone ]
         |> testList "cuda"
-        |> testSequenced
         |> runTestsWithCLIArgs [] arguments

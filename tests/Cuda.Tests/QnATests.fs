@@ -203,7 +203,7 @@ let private compareOn device case =
     let actual = fusedResults device all case inputs
     agree case actual expected $"%A{case}:"
 
-let private compare case = compareOn device case
+let private compare case = compareOn (device ()) case
 
 let private grid name cases =
     testList name [ for case in cases -> testCase $"%A{case}" <| fun () -> compare case ]
@@ -283,7 +283,7 @@ let private little =
         [ testCase "windows in bands"
           <| fun () ->
               compareOn
-                  smallDevice
+                  (smallDevice ())
                   { ofSide 15 plain with
                       Queries = 1
                       Height = 9 }
@@ -340,7 +340,7 @@ let private some =
     testCase "gradients of some inputs without the others"
     <| fun () ->
         let inputs = inputsOf plain
-        let complete = fusedResults device all plain inputs
+        let complete = fusedResults (device ()) all plain inputs
 
         for wanted in
             [ []
@@ -349,7 +349,7 @@ let private some =
               [ "position" ]
               [ "scale" ]
               [ "scores"; "scale" ] ] do
-            let actual = fusedResults device wanted plain inputs
+            let actual = fusedResults (device ()) wanted plain inputs
             Expect.sequenceEqual (Map.keys actual) (List.sort ("output" :: wanted)) "names"
 
             for KeyValue(name, array) in actual do
@@ -367,7 +367,7 @@ let private unseen =
                 Stride = 2 }
 
         let inputs = inputsOf case
-        let expected = fusedResults device all case inputs
+        let expected = fusedResults (device ()) all case inputs
 
         for score in [ 1e4; -1e4; Double.PositiveInfinity; Double.NaN ] do
             let changed =
@@ -380,7 +380,7 @@ let private unseen =
                         else
                             array.At index))
 
-            let actual = fusedResults device all case changed
+            let actual = fusedResults (device ()) all case changed
             agree case actual expected $"beside scores of {score}:"
 
             for column in 0 .. case.Width - 1 do
@@ -389,9 +389,9 @@ let private unseen =
 /// Whichever tiles a device finds fastest, with tensor cores or without.
 let private ways =
     let everyWay case =
-        let before = device.Questions.Count
+        let before = device().Questions.Count
         compare case
-        let count = device.Questions |> Seq.skip before |> Seq.map _.Count |> Seq.max
+        let count = device().Questions |> Seq.skip before |> Seq.map _.Count |> Seq.max
         Expect.isGreaterThan count 1 "ways"
 
         for way in 1 .. count - 1 do
@@ -418,7 +418,7 @@ let private ways =
                     Width = 10 } ] do
               testCase $"on tensor cores, %A{case.Elements}"
               <| fun () ->
-                  let launches = launchesOf device (fun () -> everyWay case)
+                  let launches = launchesOf (device ()) (fun () -> everyWay case)
 
                   Expect.exists
                       launches
@@ -550,9 +550,9 @@ let private compareLayer (case: LayerCase) =
     let loops = Derivative.evaluate (oracle case) (parametersOf layer |> Map.add "x" x)
 
     layer.``to`` torch.ScalarType.Float32 |> ignore
-    let launches = device.Launches.Count
+    let launches = device().Launches.Count
     let actual = onDevice evaluate
-    Expect.equal (device.Launches.Count - launches) 4 "kernels of a pass forward, and of one both ways"
+    Expect.equal (device().Launches.Count - launches) 4 "kernels of a pass forward, and of one both ways"
 
     let largest = expected |> Map.values |> Seq.map NdArray.largest |> Seq.max
     Expect.sequenceEqual (Map.keys actual) (Map.keys expected) "names"

@@ -193,7 +193,8 @@ let private wantedOf (case: Case) =
     else
         List.except [ "weight" ] names
 
-let private check case = checkOn device (wantedOf case) case
+let private check case =
+    checkOn (device ()) (wantedOf case) case
 
 let private everyWay (case: Case) =
     for way in 0..4 do
@@ -236,7 +237,7 @@ let private layer =
         let mutable actual = []
 
         let launches =
-            launchesOf device (fun () -> actual <- onDevice run)
+            launchesOf (device ()) (fun () -> actual <- onDevice run)
             |> List.map (fun launch -> launch.Kernel.Function)
 
         for name in
@@ -254,7 +255,7 @@ let private products =
     testCase "tensor cores are used for half and bfloat16, and not where the weight only shifts"
     <| fun () ->
         let functions case =
-            launchesOf device (fun () -> inWay 0 (fun () -> check case))
+            launchesOf (device ()) (fun () -> inWay 0 (fun () -> check case))
             |> List.map (fun launch -> launch.Kernel.Function)
 
         let bfloat16 =
@@ -275,7 +276,7 @@ let private products =
         let shifts = { bfloat16 with Deformed = false }
 
         let launches =
-            launchesOf device (fun () ->
+            launchesOf (device ()) (fun () ->
                 use _ = torch.NewDisposeScope()
                 onDevice (fun () -> kernels shifts (fst (inputsOf shifts)) |> ignore))
             |> List.map (fun launch -> launch.Kernel.Function)
@@ -286,7 +287,7 @@ let private some =
     testCase "gradients of some inputs without the others"
     <| fun () ->
         for wanted in [ [ "projected map" ]; [ "weight" ]; [ "bias" ]; [ "position bias" ] ] do
-            checkOn device wanted plain
+            checkOn (device ()) wanted plain
 
 let private empty =
     testCase "a batch of no images gives one"
@@ -392,7 +393,7 @@ let tests =
                       Heads = 1
                       Height = 3 }
 
-              checkOn smallDevice (wantedOf case) case
+              checkOn (smallDevice ()) (wantedOf case) case
           layer
           products
           some

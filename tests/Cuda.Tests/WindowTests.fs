@@ -160,7 +160,7 @@ let private checkOn device case =
     let found = onDeviceOf device (fun () -> evaluate (attend case) (inputsOf case))
     agree (toleranceOf case) (expected case) found $"%A{case}"
 
-let private check case = checkOn device case
+let private check case = checkOn (device ()) case
 
 let private cases name cases =
     testCase name <| fun () -> List.iter check cases
@@ -168,10 +168,10 @@ let private cases name cases =
 let private everyWay name case =
     testCase name
     <| fun () ->
-        let before = device.Questions.Count
+        let before = device().Questions.Count
         inWay 0 (fun () -> check case)
 
-        let most = device.Questions |> Seq.skip before |> Seq.map _.Count |> Seq.max
+        let most = device().Questions |> Seq.skip before |> Seq.map _.Count |> Seq.max
 
         for way in 1 .. most - 1 do
             inWay way (fun () -> check case)
@@ -218,7 +218,7 @@ let private layer name (build: unit -> Module) (map: int list) kernels =
         let mutable found = wanted
 
         let launches =
-            launchesOf device (fun () -> found <- onDevice (fun () -> gradients layer input cotangent))
+            launchesOf (device ()) (fun () -> found <- onDevice (fun () -> gradients layer input cotangent))
 
         let functions =
             launches
@@ -261,7 +261,7 @@ let private layers =
               let input = uniform "x" [ 1; 2; 3; 144 ] torch.ScalarType.Float32
 
               let launches =
-                  launchesOf device (fun () -> onDevice (fun () -> layer.call input |> ignore))
+                  launchesOf (device ()) (fun () -> onDevice (fun () -> layer.call input |> ignore))
 
               Expect.isFalse
                   (launches |> List.exists _.Kernel.Function.StartsWith("window_"))
@@ -352,7 +352,7 @@ let private singlePrecision =
           cases "windows of one token, odd heads" [ single torch.ScalarType.Float32 5 ]
           cases "extreme scores" [ extreme torch.ScalarType.Float32 60.0 ]
           testCase "little shared memory: gradients in tiles"
-          <| fun () -> checkOn smallDevice swin ]
+          <| fun () -> checkOn (smallDevice ()) swin ]
 
 let private tensorCores =
     testList

@@ -118,7 +118,7 @@ public sealed class NeighbourhoodLayer : nn.Module<Tensor, Tensor>, IReceivedAtt
     private Tensor Attend(Backend backend, Tensor projected) => backend switch
     {
         Backend.FusedCpu => FusedNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
-        Backend.FusedCuda when CudaNeighbourhood.Takes(_channels / _attention.Heads) =>
+        Backend.FusedCuda when CudaNeighbourhood.Takes(projected, _attention.Heads, _attention.Window) =>
             CudaNeighbourhood.Apply(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
         _ => NeighbourhoodAggregation.Attend(projected, _attention.Heads, _attention.Window, _attention.Dilation, rpb),
     };

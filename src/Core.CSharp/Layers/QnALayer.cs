@@ -141,7 +141,7 @@ public sealed class QnALayer : nn.Module<Tensor, Tensor>, IReceivedAttention
         var output = Backends.For(map) switch
         {
             Backend.FusedCpu => Fused(map, queries),
-            Backend.FusedCuda => FusedOnDevice(map, queries),
+            Backend.FusedCuda when CudaQnA.Takes(HeadWidth) => FusedOnDevice(map, queries),
             _ => Composite(map, queries),
         };
         return output.MoveToOuterDisposeScope();

@@ -13,8 +13,16 @@ internal static class CudaNeighbourhood
     private const int BiasParts = 8;
     private const int BiasThreads = 256;
 
-    /// <summary>Whether there are kernels for heads of such a width.</summary>
-    public static bool Takes(int depth) => depth <= NeighbourhoodTile.WidestHead;
+    /// <summary>Whether there are kernels for such heads and windows, and the device has the shared memory for them.</summary>
+    /// <param name="projected">Queries, keys and values, <c>[B, H, W, 3C]</c>.</param>
+    /// <param name="heads">Heads, <c>h</c>.</param>
+    /// <param name="window">Side of the window, <c>k</c>.</param>
+    public static bool Takes(Tensor projected, int heads, int window)
+    {
+        var map = new NeighbourhoodMap(projected, heads, window, dilation: 1, hasBias: true);
+        var sharedMemory = CudaDevices.For(projected).Limits.SharedMemory;
+        return Enum.GetValues<NeighbourhoodPass>().All(pass => NeighbourhoodTile.Of(map, pass, sharedMemory).Count > 0);
+    }
 
     /// <summary>Attends.</summary>
     /// <param name="projected">Queries, keys and values, <c>[B, H, W, 3C]</c>: all queries, all keys, all values.</param>
@@ -24,6 +32,7 @@ internal static class CudaNeighbourhood
     /// <param name="rpb">Biases by offset, <c>[h, 2k − 1, 2k − 1]</c>, or none.</param>
     /// <returns><c>[B, H, W, C]</c>.</returns>
     /// <exception cref="ArgumentException">A size does not fit the others, or no kernel computes the element type.</exception>
+    /// <exception cref="NotSupportedException">The device has too little shared memory (<see cref="Takes"/>).</exception>
     public static Tensor Apply(Tensor projected, int heads, int window, int dilation, Tensor? rpb)
     {
         FusedNeighbourhood.Check(projected, heads, window, dilation, rpb);
@@ -46,7 +55,7 @@ internal static class CudaNeighbourhood
         using var biases = rpb is null ? null : CudaElement.Table(rpb);
         var map = new NeighbourhoodMap(projected, heads, window, dilation, rpb is not null);
         var device = CudaDevices.For(projected);
-        var tiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Forward, device.Limits.SharedMemory);
+        var tiles = Tiles(map, NeighbourhoodPass.Forward, device);
         void Run(int way) => device.Launch(
             tiles[way].Kernel(NeighbourhoodPass.Forward), tiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Write(output), CudaArgument.Write(statistics),
@@ -76,7 +85,7 @@ internal static class CudaNeighbourhood
                 [map.Batch, heads, (long)window * window, map.Height, map.Width], dtype: ScalarType.Float32, device: projected.device)
             : null;
 
-        var queryTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Queries, device.Limits.SharedMemory);
+        var queryTiles = Tiles(map, NeighbourhoodPass.Queries, device);
         void RunQueries(int way) => device.Launch(
             queryTiles[way].Kernel(NeighbourhoodPass.Queries), queryTiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(output), CudaArgument.Read(slopes),
@@ -84,7 +93,7 @@ internal static class CudaNeighbourhood
             map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
         RunQueries(device.Choose($"neighbourhood_query_gradients {map} {wantsBiases}", queryTiles.Count, RunQueries));
 
-        var keyTiles = NeighbourhoodTile.Of(map, NeighbourhoodPass.Keys, device.Limits.SharedMemory);
+        var keyTiles = Tiles(map, NeighbourhoodPass.Keys, device);
         void RunKeys(int way) => device.Launch(
             keyTiles[way].Kernel(NeighbourhoodPass.Keys), keyTiles[way].Grid(map),
             CudaArgument.Read(source), CudaArgument.Read(biases), CudaArgument.Read(slopes), CudaArgument.Read(statistics),
@@ -92,6 +101,16 @@ internal static class CudaNeighbourhood
             map.Height, map.Width, map.Heads, map.Dilation, map.Scale);
         RunKeys(device.Choose($"neighbourhood_key_gradients {map}", keyTiles.Count, RunKeys));
         return (gradient, byScore is null ? null : BiasGradients(device, map, byScore, rpb!));
+    }
+
+    private static IReadOnlyList<NeighbourhoodTile> Tiles(in NeighbourhoodMap map, NeighbourhoodPass pass, ICudaDevice device)
+    {
+        var tiles = NeighbourhoodTile.Of(map, pass, device.Limits.SharedMemory);
+        return tiles.Count > 0
+            ? tiles
+            : throw new NotSupportedException(
+                $"a neighbourhood of {map.Window}×{map.Window} with heads of {map.Depth} channels has no kernel within "
+                + $"{device.Limits.SharedMemory} bytes of shared memory; use {Backend.Composite}");
     }
 
     private static Tensor BiasGradients(ICudaDevice device, in NeighbourhoodMap map, Tensor byScore, Tensor rpb)

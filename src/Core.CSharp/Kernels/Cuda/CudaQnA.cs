@@ -12,6 +12,12 @@ internal static class CudaQnA
     // Blocks for each multiprocessor that add up gradients of tables: each has sums of its own in memory.
     private const int BlocksPerMultiprocessor = 4;
 
+    // Channels of the widest head whose values fit a block in every pass.
+    private const int WidestHead = 256;
+
+    /// <summary>Whether there are kernels for heads of such a width.</summary>
+    public static bool Takes(int headWidth) => headWidth <= WidestHead;
+
     /// <summary>Attends.</summary>
     /// <param name="projected">Scores and values, <c>[B, H, W, width]</c>, laid out as <paramref name="token"/> says.</param>
     /// <param name="position"><c>P [k², columns]</c>, or none.</param>

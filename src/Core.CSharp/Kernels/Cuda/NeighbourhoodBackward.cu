@@ -21,27 +21,24 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
     const Tile tile(height, width, heads, dilation);
     if (tile.is_empty()) return;
     const Shared<float> keys(0), values(BYTES_OF(KEY_COLUMNS)), table(2 * BYTES_OF(KEY_COLUMNS));
-    const int lane = threadIdx.x % SPLIT;
-    const int group = threadIdx.x / SPLIT;
-    const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
-    const int row = min(tile.top + group / GROUPS_ACROSS, tile.bottom);
-    const int column = tile.left + group % GROUPS_ACROSS * TOKENS;
+    const Own own(tile);
+    const int lane = own.lane, row = own.row, column = own.column;
     const int channels = heads * DEPTH;
     const long long step = 3LL * channels;
-    const ELEMENT* own = projected + tile.head * DEPTH;
+    const ELEMENT* head = projected + tile.head * DEPTH;
 
     float query[TOKENS][8], slope[TOKENS][8], sums[TOKENS][8], statistic[TOKENS], delta[TOKENS];
     int first[TOKENS];
 #pragma unroll
     for (int t = 0; t < TOKENS; ++t) {
-        const long long token = tile.token(row, min(column + t, tile.right));
+        const long long token = own.token(tile, t);
         float result[8];
-        read_share(own + token * step, lane, scale, query[t]);
+        read_share(head + token * step, lane, scale, query[t]);
         read_share(slopes + token * channels + tile.head * DEPTH, lane, 1.0f, slope[t]);
         read_share(output + token * channels + tile.head * DEPTH, lane, 1.0f, result);
         delta[t] = sum_over<SPLIT>(product(slope[t], result));
         statistic[t] = statistics[token * heads + tile.head];
-        first[t] = is_inside && column + t <= tile.right ? tile.columns.first_key(column + t) : NOWHERE;
+        first[t] = own.has(tile, t) ? tile.columns.first_key(column + t) : NOWHERE;
 #pragma unroll
         for (int i = 0; i < 8; ++i) sums[t][i] = 0.0f;
     }
@@ -50,17 +47,14 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
     const int first_row = tile.rows.first_key(row);
     const int begin = tile.columns.first_key(min(column, tile.right));
     const int span = most(tile.columns.first_key(min(column + TOKENS - 1, tile.right)) + WINDOW - begin);
-    const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
-    const int staged_left = tile.columns.first_key(tile.left);
-    const int staged_right = tile.columns.first_key(tile.right) + WINDOW - 1;
-    const int staged_width = staged_right - staged_left + 1;
+    const Reach staged = keys_of(tile);
     const long long plane = static_cast<long long>(height) * width;
 
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(own + channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, 1.0f, keys);
-        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, 1.0f, values);
+        stage(head + channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, 1.0f, keys);
+        stage(head + 2 * channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, 1.0f, values);
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
             const int key_row = chunk + down;
@@ -68,7 +62,7 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
             if (!__any_sync(ALL_LANES, sees_row)) continue;
             for (int across = 0; across < span; ++across) {
                 const int key_column = begin + across;
-                const int place = down * KEY_COLUMNS + min(key_column, staged_right) - staged_left;
+                const int place = down * KEY_COLUMNS + min(key_column, staged.right) - staged.left;
                 float key[8], value[8];
                 read_staged(keys, place, lane, key);
                 read_staged(values, place, lane, value);
@@ -111,24 +105,21 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
     if (tile.is_empty()) return;
     const Shared<float> queries(0), staged_slopes(BYTES_OF(QUERY_COLUMNS)), staged_statistics(2 * BYTES_OF(QUERY_COLUMNS)),
         staged_deltas(2 * BYTES_OF(QUERY_COLUMNS) + NUMBER_BYTES), table(2 * BYTES_OF(QUERY_COLUMNS) + 2 * NUMBER_BYTES);
-    const int lane = threadIdx.x % SPLIT;
-    const int group = threadIdx.x / SPLIT;
-    const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
-    const int row = min(tile.top + group / GROUPS_ACROSS, tile.bottom);
-    const int column = tile.left + group % GROUPS_ACROSS * TOKENS;
+    const Own own(tile);
+    const int lane = own.lane, row = own.row, column = own.column;
     const int channels = heads * DEPTH;
     const long long step = 3LL * channels;
-    const ELEMENT* own = projected + tile.head * DEPTH;
-    const ELEMENT* own_slopes = slopes + tile.head * DEPTH;
+    const ELEMENT* head = projected + tile.head * DEPTH;
+    const ELEMENT* head_slopes = slopes + tile.head * DEPTH;
 
     float key[TOKENS][8], value[TOKENS][8], by_key[TOKENS][8], by_value[TOKENS][8];
     int first[TOKENS], last[TOKENS];
 #pragma unroll
     for (int t = 0; t < TOKENS; ++t) {
-        const long long token = tile.token(row, min(column + t, tile.right));
-        read_share(own + token * step + channels, lane, 1.0f, key[t]);
-        read_share(own + token * step + 2 * channels, lane, 1.0f, value[t]);
-        const bool is_key = is_inside && column + t <= tile.right;
+        const long long token = own.token(tile, t);
+        read_share(head + token * step + channels, lane, 1.0f, key[t]);
+        read_share(head + token * step + 2 * channels, lane, 1.0f, value[t]);
+        const bool is_key = own.has(tile, t);
         first[t] = is_key ? tile.columns.first_query(column + t) : NOWHERE;
         last[t] = is_key ? tile.columns.last_query(column + t) : -1;
 #pragma unroll
@@ -139,19 +130,16 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
     const int first_row = tile.rows.first_query(row), last_row = tile.rows.last_query(row);
     const int begin = tile.columns.first_query(min(column, tile.right));
     const int span = most(tile.columns.last_query(min(column + TOKENS - 1, tile.right)) + 1 - begin);
-    const int staged_top = tile.rows.first_query(tile.top), staged_bottom = tile.rows.last_query(tile.bottom);
-    const int staged_left = tile.columns.first_query(tile.left);
-    const int staged_right = tile.columns.last_query(tile.right);
-    const int staged_width = staged_right - staged_left + 1;
+    const Reach staged = queries_of(tile);
 
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(own, step, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, scale, queries);
-        stage(own_slopes, channels, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, 1.0f, staged_slopes);
-        for (int index = threadIdx.x; index < rows * staged_width; index += blockDim.x) {
-            const int down = index / staged_width, across = index % staged_width;
-            const long long number = tile.token(chunk + down, staged_left + across) * heads + tile.head;
+        stage(head, step, tile, chunk, rows, staged.left, staged.width, QUERY_COLUMNS, scale, queries);
+        stage(head_slopes, channels, tile, chunk, rows, staged.left, staged.width, QUERY_COLUMNS, 1.0f, staged_slopes);
+        for (int index = threadIdx.x; index < rows * staged.width; index += blockDim.x) {
+            const int down = index / staged.width, across = index % staged.width;
+            const long long number = tile.token(chunk + down, staged.left + across) * heads + tile.head;
             staged_statistics[down * QUERY_COLUMNS + across] = statistics[number];
             staged_deltas[down * QUERY_COLUMNS + across] = deltas[number];
         }
@@ -162,7 +150,7 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
             if (!__any_sync(ALL_LANES, sees_row)) continue;
             for (int across = 0; across < span; ++across) {
                 const int query_column = begin + across;
-                const int place = down * QUERY_COLUMNS + min(query_column, staged_right) - staged_left;
+                const int place = down * QUERY_COLUMNS + min(query_column, staged.right) - staged.left;
                 float query[8], slope[8];
                 read_staged(queries, place, lane, query);
                 read_staged(staged_slopes, place, lane, slope);

@@ -15,21 +15,18 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
     const Tile tile(height, width, heads, dilation);
     if (tile.is_empty()) return;
     const Shared<float> keys(0), values(STAGED_BYTES), table(2 * STAGED_BYTES);
-    const int lane = threadIdx.x % SPLIT;
-    const int group = threadIdx.x / SPLIT;
-    const int row = min(tile.top + group / GROUPS_ACROSS, tile.bottom);
-    const int column = tile.left + group % GROUPS_ACROSS * TOKENS;
-    const bool is_inside = tile.top + group / GROUPS_ACROSS <= tile.bottom;
+    const Own own(tile);
+    const int lane = own.lane, row = own.row, column = own.column;
     const int channels = heads * DEPTH;
     const long long step = 3LL * channels;
-    const ELEMENT* own = projected + tile.head * DEPTH;
+    const ELEMENT* head = projected + tile.head * DEPTH;
 
     float query[TOKENS][8], sums[TOKENS][8], largest[TOKENS], total[TOKENS];
     int first[TOKENS];
 #pragma unroll
     for (int t = 0; t < TOKENS; ++t) {
-        read_share(own + tile.token(row, min(column + t, tile.right)) * step, lane, scale, query[t]);
-        first[t] = is_inside && column + t <= tile.right ? tile.columns.first_key(column + t) : NOWHERE;
+        read_share(head + own.token(tile, t) * step, lane, scale, query[t]);
+        first[t] = own.has(tile, t) ? tile.columns.first_key(column + t) : NOWHERE;
         largest[t] = LOWEST;
         total[t] = 0.0f;
 #pragma unroll
@@ -40,16 +37,13 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
     const int first_row = tile.rows.first_key(row);
     const int begin = tile.columns.first_key(min(column, tile.right));
     const int span = most(tile.columns.first_key(min(column + TOKENS - 1, tile.right)) + WINDOW - begin);
-    const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
-    const int staged_left = tile.columns.first_key(tile.left);
-    const int staged_right = tile.columns.first_key(tile.right) + WINDOW - 1;
-    const int staged_width = staged_right - staged_left + 1;
+    const Reach staged = keys_of(tile);
 
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(own + channels, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, keys);
-        stage(own + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, STAGED_COLUMNS, 1.0f, values);
+        stage(head + channels, step, tile, chunk, rows, staged.left, staged.width, STAGED_COLUMNS, 1.0f, keys);
+        stage(head + 2 * channels, step, tile, chunk, rows, staged.left, staged.width, STAGED_COLUMNS, 1.0f, values);
         __syncthreads();
         for (int down = 0; down < rows; ++down) {
             const int key_row = chunk + down;
@@ -57,7 +51,7 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
             if (!__any_sync(ALL_LANES, sees_row)) continue;
             for (int across = 0; across < span; ++across) {
                 const int key_column = begin + across;
-                const int place = down * STAGED_COLUMNS + min(key_column, staged_right) - staged_left;
+                const int place = down * STAGED_COLUMNS + min(key_column, staged.right) - staged.left;
                 float key[8], value[8], score[TOKENS];
                 read_staged(keys, place, lane, key);
                 read_staged(values, place, lane, value);

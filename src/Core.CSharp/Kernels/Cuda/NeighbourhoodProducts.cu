@@ -203,19 +203,17 @@ KERNEL neighbourhood_forward(const ELEMENT* __restrict__ projected, const float*
     }
     stage_biases(biases, tile.head, table);
 
-    const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
-    const int staged_left = tile.columns.first_key(tile.left);
-    const int staged_width = tile.columns.first_key(tile.right) + WINDOW - staged_left;
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    const Reach staged = keys_of(tile);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(head + channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, keys);
-        stage(head + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, values);
+        stage(head + channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, keys);
+        stage(head + 2 * channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, values);
         __syncthreads();
         if (!own.is_inside) continue;
         const Columns met(tile.rows.first_key(own.row), tile.rows.first_key(own.last_row) + WINDOW - 1,
                           tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk,
-                          rows, staged_left, KEY_COLUMNS);
+                          rows, staged.left, KEY_COLUMNS);
         for (int base = 0; base < met.count; base += 16) {
             const int key_places[2] = {met.place(base + own.lane / 4), met.place(base + 8 + own.lane / 4)};
             float score[2][4];
@@ -315,20 +313,18 @@ KERNEL neighbourhood_query_gradients(const ELEMENT* __restrict__ projected, cons
     }
     stage_biases(biases, tile.head, table);
 
-    const int staged_top = tile.rows.first_key(tile.top), staged_bottom = tile.rows.first_key(tile.bottom) + WINDOW - 1;
-    const int staged_left = tile.columns.first_key(tile.left);
-    const int staged_width = tile.columns.first_key(tile.right) + WINDOW - staged_left;
+    const Reach staged = keys_of(tile);
     const long long plane = static_cast<long long>(height) * width;
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(head + channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, keys);
-        stage(head + 2 * channels, step, tile, chunk, rows, staged_left, staged_width, KEY_COLUMNS, values);
+        stage(head + channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, keys);
+        stage(head + 2 * channels, step, tile, chunk, rows, staged.left, staged.width, KEY_COLUMNS, values);
         __syncthreads();
         if (!own.is_inside) continue;
         const Columns met(tile.rows.first_key(own.row), tile.rows.first_key(own.last_row) + WINDOW - 1,
                           tile.columns.first_key(own.column), tile.columns.first_key(own.last_column) + WINDOW - 1, chunk,
-                          rows, staged_left, KEY_COLUMNS);
+                          rows, staged.left, KEY_COLUMNS);
         for (int base = 0; base < met.count; base += 16) {
             const int key_places[2] = {met.place(base + own.lane / 4), met.place(base + 8 + own.lane / 4)};
             float score[2][4], by_weight[2][4];
@@ -407,18 +403,16 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
     }
     stage_biases(biases, tile.head, table);
 
-    const int staged_top = tile.rows.first_query(tile.top), staged_bottom = tile.rows.last_query(tile.bottom);
-    const int staged_left = tile.columns.first_query(tile.left);
-    const int staged_width = tile.columns.last_query(tile.right) - staged_left + 1;
-    for (int chunk = staged_top; chunk <= staged_bottom; chunk += CHUNK) {
-        const int rows = min(CHUNK, staged_bottom - chunk + 1);
+    const Reach staged = queries_of(tile);
+    for (int chunk = staged.top; chunk <= staged.bottom; chunk += CHUNK) {
+        const int rows = min(CHUNK, staged.bottom - chunk + 1);
         __syncthreads();
-        stage(head, step, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS, queries);
-        stage(slopes + tile.head * DEPTH, channels, tile, chunk, rows, staged_left, staged_width, QUERY_COLUMNS,
+        stage(head, step, tile, chunk, rows, staged.left, staged.width, QUERY_COLUMNS, queries);
+        stage(slopes + tile.head * DEPTH, channels, tile, chunk, rows, staged.left, staged.width, QUERY_COLUMNS,
               staged_slopes);
-        for (int index = threadIdx.x; index < rows * staged_width; index += blockDim.x) {
-            const int down = index / staged_width, across = index % staged_width;
-            const long long number = tile.token(chunk + down, staged_left + across) * heads + tile.head;
+        for (int index = threadIdx.x; index < rows * staged.width; index += blockDim.x) {
+            const int down = index / staged.width, across = index % staged.width;
+            const long long number = tile.token(chunk + down, staged.left + across) * heads + tile.head;
             staged_statistics[down * QUERY_COLUMNS + across] = statistics[number];
             staged_deltas[down * QUERY_COLUMNS + across] = deltas[number];
         }
@@ -426,7 +420,7 @@ KERNEL neighbourhood_key_gradients(const ELEMENT* __restrict__ projected, const 
         if (!own.is_inside) continue;
         const Columns met(tile.rows.first_query(own.row), tile.rows.last_query(own.last_row),
                           tile.columns.first_query(own.column), tile.columns.last_query(own.last_column), chunk, rows,
-                          staged_left, QUERY_COLUMNS);
+                          staged.left, QUERY_COLUMNS);
         for (int base = 0; base < met.count; base += 16) {
             const int query_places[2] = {met.place(base + own.lane / 4), met.place(base + 8 + own.lane / 4)};
             float score[2][4], by_weight[2][4];

@@ -11,6 +11,23 @@
 #define STRIDE (PADDED + 4)
 #define GROUPS_ACROSS (TILE_COLUMNS / TOKENS)
 
+// The tokens of a thread: TOKENS neighbours of a row, which the other lanes of its group have too.
+struct Own {
+    int lane, row, column;
+    bool is_inside;  // whether the tile has that row; if not, it is the last
+
+    DEVICE explicit Own(const Tile& tile)
+        : lane(threadIdx.x % SPLIT), row(tile.top + threadIdx.x / SPLIT / GROUPS_ACROSS),
+          column(tile.left + threadIdx.x / SPLIT % GROUPS_ACROSS * TOKENS), is_inside(row <= tile.bottom) {
+        row = min(row, tile.bottom);
+    }
+
+    DEVICE bool has(const Tile& tile, int t) const { return is_inside && column + t <= tile.right; }
+
+    // The token; one inside the tile where this one is not.
+    DEVICE long long token(const Tile& tile, int t) const { return tile.token(row, min(column + t, tile.right)); }
+};
+
 // What a lane has of a token: channels 4·lane … 4·lane + 3 and as many from 4·(lane + SPLIT), so that lanes side by side
 // read neighbouring words.
 DEVICE int channel_of(int lane, int piece) { return 4 * (lane + piece * SPLIT); }

@@ -19,8 +19,8 @@ internal enum NeighbourhoodPass
 /// </summary>
 internal sealed record NeighbourhoodTile
 {
-    /// <summary>Channels of the widest head that there are kernels for: a warp's lanes with 8 each.</summary>
-    public const int WidestHead = 256;
+    // Channels of the widest head that there are kernels for: a warp's lanes with 8 each.
+    private const int WidestHead = 256;
 
     // With more channels a warp's sums do not fit its registers.
     private const int WidestProduct = 128;
@@ -50,11 +50,14 @@ internal sealed record NeighbourhoodTile
         (_file, _constants, _rows, _columns, _threads, _sharedBytes) = (file, constants, rows, columns, threads, sharedBytes);
     }
 
-    /// <summary>The ways to divide a map that a device has the shared memory and threads for; at least one.</summary>
-    /// <exception cref="NotSupportedException">There is none.</exception>
+    /// <summary>The ways to divide a map that a device has the shared memory and threads for; possibly none.</summary>
     public static IReadOnlyList<NeighbourhoodTile> Of(in NeighbourhoodMap map, NeighbourhoodPass pass, int sharedMemory)
     {
         var tiles = new List<NeighbourhoodTile>();
+        if (map.Depth > WidestHead)
+        {
+            return tiles;
+        }
         if (map.Element != "float" && map.Depth <= WidestProduct)
         {
             foreach (var (columns, down, across) in Products)
@@ -66,10 +69,7 @@ internal sealed record NeighbourhoodTile
         {
             AddTo(tiles, ByShares(map, pass, sharedMemory, rows, columns, tokens));
         }
-        return tiles.Count > 0
-            ? tiles
-            : throw new NotSupportedException(
-                $"a neighbourhood of {map.Window}×{map.Window} with heads of {map.Depth} channels does not fit the device's {sharedMemory} bytes of shared memory; use {Backend.Composite}");
+        return tiles;
     }
 
     /// <summary>The kernel that divides a map so.</summary>

@@ -43,6 +43,26 @@ struct Tile {
     }
 };
 
+// The part of the small map that a block's tokens meet: first and last row and column, and how many columns.
+struct Reach {
+    int top, bottom, left, right, width;
+
+    DEVICE Reach(int first_row, int last_row, int first_column, int last_column)
+        : top(first_row), bottom(last_row), left(first_column), right(last_column), width(last_column - first_column + 1) {}
+};
+
+// Where the keys of a tile's queries are.
+DEVICE Reach keys_of(const Tile& tile) {
+    return Reach(tile.rows.first_key(tile.top), tile.rows.first_key(tile.bottom) + WINDOW - 1,
+                 tile.columns.first_key(tile.left), tile.columns.first_key(tile.right) + WINDOW - 1);
+}
+
+// Where the queries are that see a tile's keys.
+DEVICE Reach queries_of(const Tile& tile) {
+    return Reach(tile.rows.first_query(tile.top), tile.rows.last_query(tile.bottom), tile.columns.first_query(tile.left),
+                 tile.columns.last_query(tile.right));
+}
+
 // The biases of a head, to shared memory.
 DEVICE void stage_biases(const float* biases, int head, const Shared<float>& table) {
     if (HAS_BIAS)
