@@ -11,7 +11,7 @@ open TorchSharp
 // Tests run side by side, and which way a device takes belongs to a test: each thread has devices of its own. What one has
 // compiled, the others find.
 let private devices =
-    new ThreadLocal<EmulatedDevice>(fun () -> new EmulatedDevice())
+    new ThreadLocal<EmulatedDevice>((fun () -> new EmulatedDevice()), trackAllValues = true)
 
 let private smallDevices =
     new ThreadLocal<EmulatedDevice>(fun () -> new EmulatedDevice(48 * 1024))
@@ -55,3 +55,10 @@ let unitOf elementType =
     | torch.ScalarType.Float16 -> Math.ScaleB(1.0, -11)
     | torch.ScalarType.BFloat16 -> Math.ScaleB(1.0, -8)
     | other -> invalidArg (nameof elementType) $"kernels do not take {other}"
+
+/// Every kernel that the devices of this run have launched, by its file and constants.
+let launched () =
+    [ for device in devices.Values do
+          for launch in device.Launches do
+              launch.Kernel.File, launch.Kernel.Constants ]
+    |> List.distinct

@@ -10,14 +10,16 @@ let main arguments =
     match List.ofArray arguments with
     | first :: work when first = Finding.argument -> Finding.run work
     | _ ->
-        // Kernels are tested side by side; what starts programs and measures them, one by one.
+        // Kernels are tested side by side; what starts programs and measures them, one by
+        // one; and last what looks back at all of them.
         let alone =
             [ EmulationTests.tests
               Launching.tests
               DriverErrors.tests
               Compiling.tests
               TuningTests.tests
-              Finding.tests ]
+              Finding.tests
+              DeviceCode.tests ]
 
         [ CompiledModelTests.tests
           NeighbourhoodTests.tests
